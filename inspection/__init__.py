@@ -1,0 +1,1 @@
+"""The inspection domain as plain Python: no orchestrator, no web framework, no torch."""

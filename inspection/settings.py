@@ -1,0 +1,131 @@
+"""The only reader of the environment. All else gets a typed `Settings`.
+
+Everything has an embedded default under ``VQI_HOME`` (``.vqi`` in the working directory); a DSN
+in the environment replaces the embedded database of the same name.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inspection.errors import SettingsError
+
+DATABASES = ("quality_vision", "qms", "erp", "warehouse", "dagster")
+
+
+class Settings(BaseSettings):
+    """Where things are. Field ``x`` is the environment variable ``VQI_X``.
+
+    Attributes:
+        home: folder of all local state.
+        quality_vision_dsn: libpq URI of a source database; likewise the four after it. ``None``
+            means the embedded server; read them through `dsn`.
+        artifacts: folder or ``s3://bucket/prefix`` of the object store.
+        image_root: folder that ``image_path`` in the source is relative to (the NAS).
+        ontology: taxonomy file; ``None`` means the one published under ``home``, or the default.
+        api_keys: file of hashed API keys; ``None`` means no keys, and the service then binds to
+            loopback only.
+        notify: notification URLs, separated by blanks.
+        profile: name of the model profile (see `inspection.profiles`).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VQI_", frozen=True, extra="ignore")
+
+    home: Path = Path(".vqi")
+
+    quality_vision_dsn: str | None = None
+    qms_dsn: str | None = None
+    erp_dsn: str | None = None
+    warehouse_dsn: str | None = None
+    dagster_dsn: str | None = None
+
+    artifacts: str | None = None
+    image_root: Path | None = None
+    calibration_dir: Path | None = None
+    ontology: Path | None = None
+    api_keys: Path | None = None
+    notify: SecretStr = SecretStr("")
+    profile: str = "demo"
+    ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
+
+    host: str = "127.0.0.1"
+    postgres_port: int = 54329
+    dagster_port: int = 3070
+    service_port: int = 3000
+    docs_port: int = 3080
+
+    @property
+    def root(self) -> Path:
+        """`home`, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def password_file(self) -> Path:
+        """The embedded server's password, mode 0600."""
+        return self.root / "postgres.password"
+
+    def dsn(self, database: str) -> str:
+        """Returns the libpq URI of one of `DATABASES`.
+
+        Raises:
+            SettingsError: no DSN is set and the embedded server has not been made yet.
+        """
+        if database not in DATABASES:
+            raise SettingsError(f"no database called {database!r}; there are {', '.join(DATABASES)}")
+        configured: str | None = getattr(self, f"{database}_dsn")
+        return configured or self.embedded_dsn(database)
+
+    def embedded_dsn(self, database: str) -> str:
+        """Returns the libpq URI of a database on the embedded server."""
+        try:
+            password = self.password_file.read_text(encoding="utf-8").strip()
+        except FileNotFoundError as error:
+            variable = f"VQI_{database.upper()}_DSN"
+            raise SettingsError(
+                f"no database server under {self.root}: run `vqi up`, or set {variable} to your own"
+            ) from error
+        return f"postgresql://vqi:{quote(password)}@127.0.0.1:{self.postgres_port}/{database}"
+
+    def uses_embedded(self, database: str) -> bool:
+        """Tells whether a database is on the embedded server."""
+        return getattr(self, f"{database}_dsn") is None
+
+    @property
+    def artifacts_url(self) -> str:
+        """Folder or ``s3://`` URL of the object store."""
+        return self.artifacts or str(self.root / "artifacts")
+
+    @property
+    def images(self) -> Path:
+        """Folder of the original images."""
+        return (self.image_root or self.root / "images").expanduser().resolve()
+
+    @property
+    def calibration(self) -> Path:
+        """Folder of the calibration CSV files."""
+        return (self.calibration_dir or self.root / "calibration").expanduser().resolve()
+
+    @property
+    def published_ontology(self) -> Path:
+        """Where `vqi ontology publish` puts the taxonomy in force."""
+        return self.root / "ontology.json"
+
+    @property
+    def ontology_file(self) -> Path:
+        """The taxonomy in force: the configured one, else the published one, else the default."""
+        from inspection.ontology import DEFAULT_ONTOLOGY
+
+        if self.ontology is not None:
+            return self.ontology.expanduser().resolve()
+        return self.published_ontology if self.published_ontology.exists() else DEFAULT_ONTOLOGY
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Returns the process's settings, read from the environment once."""
+    return Settings()

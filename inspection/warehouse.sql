@@ -1,0 +1,92 @@
+-- The warehouse tables that programs write and dbt reads as sources. dlt makes the raw_* schemas,
+-- dbt makes staging, intermediate and marts. Append-only unless said otherwise.
+
+create schema if not exists ontology;
+create schema if not exists releases;
+create schema if not exists inference;
+create schema if not exists monitoring;
+
+-- One row for each publication; the newest is in force.
+create table if not exists ontology.published (
+    publication_id bigint generated always as identity primary key,
+    ontology       text not null,
+    version        text not null,
+    sha256         text not null,
+    document       jsonb not null,                 -- the whole file
+    published_at   timestamptz not null default clock_timestamp()
+);
+
+-- A split release: the rule that dealt it, then what each labelled image got.
+create table if not exists releases.split_releases (
+    release_id  text primary key,                  -- content hash of what follows
+    as_of       timestamptz not null,              -- nothing captured later takes part
+    policy      text not null check (policy in ('chronological', 'grouped')),
+    window_days integer not null,
+    created_at  timestamptz not null default clock_timestamp()
+);
+create table if not exists releases.split_assignments (
+    release_id          text not null references releases.split_releases,
+    image_id            text not null,
+    production_order_id text not null,
+    split               text not null check (split in ('train', 'validation', 'test', 'dropped')),
+    fold_id             smallint check (fold_id between 1 and 5),
+    primary key (release_id, image_id)
+);
+
+-- What the service said. Written by its outbox; the first verdict stands.
+create table if not exists inference.predictions (
+    inspection_id       uuid not null,
+    role                text not null check (role in ('production', 'shadow')),
+    image_id            text,
+    part_serial         text,
+    part_type           text,
+    camera_id           text,
+    model_version       text not null,
+    ontology_version    text not null,
+    prediction          text check (prediction in ('PASS', 'FAIL')),
+    defects             jsonb not null,
+    probabilities       jsonb,                     -- {class: probability}
+    overall_confidence  double precision,
+    inference_time_ms   double precision,
+    timings_ms          jsonb,                     -- {step: milliseconds}
+    recommended_action  text not null,
+    auto_action         text,
+    route_reason        text,
+    review_probability  double precision,
+    routed_to           text,
+    image_sha256        text,
+    captured_at         timestamptz,
+    predicted_at        timestamptz not null,
+    stored_at           timestamptz not null default clock_timestamp(),
+    primary key (inspection_id, role)
+);
+create index if not exists predictions_predicted_at on inference.predictions (predicted_at);
+
+-- A person's decision on a part, agreeing ones included.
+create table if not exists inference.reviews (
+    review_id     uuid primary key,
+    inspection_id uuid not null,
+    image_id      text,
+    inspector_id  text not null,
+    decision      text not null check (decision in ('PASS', 'FAIL', 'REWORK')),
+    defect_class  text,
+    comment       text,
+    reviewed_at   timestamptz not null,
+    stored_at     timestamptz not null default clock_timestamp()
+);
+
+-- cleared_at is set when the condition has gone; a rule fires again only after that.
+create table if not exists monitoring.alerts (
+    alert_id   uuid primary key,
+    rule       text not null,
+    scope      text not null,                      -- a line, or 'plant'
+    severity   text not null check (severity in ('warning', 'high', 'critical')),
+    value      double precision,
+    bound      double precision,                   -- one-sided 95 % lower bound where there is one
+    threshold  double precision,
+    action     text not null,
+    message    text not null,
+    fired_at   timestamptz not null default clock_timestamp(),
+    cleared_at timestamptz
+);
+create unique index if not exists one_open_alert on monitoring.alerts (rule, scope) where cleared_at is null;
