@@ -1,0 +1,162 @@
+"""Which model serves, who decided that, and whether parts may pass without a person.
+
+Decisions are events, written once and never changed, as JSON under ``audit/`` in the object store;
+the state is what they add up to. So the audit log cannot disagree with what is in force, nobody needs
+a lock, and a service that comes back reads where things stand.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from inspection.bundle import list_bundles, read_manifest
+from inspection.errors import BundleError, RegistryError
+from inspection.store import ObjectStore
+
+PREFIX = "audit"
+
+Action = Literal["approve", "rollback", "shadow", "pause", "resume"]
+
+
+class Decision(BaseModel):
+    """One entry of the audit log.
+
+    Attributes:
+        actor: who decided: a person's name, or ``rule:NAME`` where a rule did.
+        model: bundle id; None for pause and resume.
+        previous: the production model before the decision, where that matters.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    at: datetime
+    action: Action
+    actor: str
+    reason: str
+    model: str | None = None
+    previous: str | None = None
+
+
+class ModelRegistry:
+    """Reads and takes decisions about models."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self._seen: dict[str, Decision] = {}  # an event never changes, so each is read once
+
+    def history(self) -> list[Decision]:
+        """Returns every decision, oldest first."""
+        for key in self.store.list(f"{PREFIX}/"):
+            if key not in self._seen:
+                self._seen[key] = Decision.model_validate_json(self.store.get(key))
+        return [self._seen[key] for key in sorted(self._seen)]
+
+    def models(self) -> list[str]:
+        """Returns the ids of all bundles."""
+        return list_bundles(self.store)
+
+    def production(self) -> str | None:
+        """Returns the id of the model whose verdicts count, or None."""
+        return _last(self.history(), "approve", "rollback")
+
+    def shadow(self) -> str | None:
+        """Returns the id of the model that runs beside it; approval of any model ends a shadow."""
+        decisions = [d for d in self.history() if d.action in ("shadow", "approve", "rollback")]
+        return decisions[-1].model if decisions and decisions[-1].action == "shadow" else None
+
+    def auto_pass_paused(self) -> Decision | None:
+        """Returns the decision that stopped parts from passing without a person, if one is in force."""
+        decisions = [d for d in self.history() if d.action in ("pause", "resume")]
+        return decisions[-1] if decisions and decisions[-1].action == "pause" else None
+
+    def approve(self, model: str, *, actor: str, reason: str) -> Decision:
+        """Makes a model the production model; an abbreviated id will do if it is unambiguous."""
+        return self._decide("approve", actor, reason, self.find(model), self.production())
+
+    def start_shadow(self, model: str, *, actor: str, reason: str) -> Decision:
+        """Lets a model run beside the production model."""
+        return self._decide("shadow", actor, reason, self.find(model), self.production())
+
+    def rollback(self, to: str | None = None, *, actor: str, reason: str) -> Decision:
+        """Goes back to `to`, or to the model that was in production before the present one.
+
+        Raises:
+            RegistryError: there is nothing to go back to.
+        """
+        current = self.production()
+        target = self.find(to) if to else self._before(current)
+        if target is None:
+            raise RegistryError("there is no earlier production model to go back to: name one with --to")
+        return self._decide("rollback", actor, reason, target, current)
+
+    def pause(self, *, actor: str, reason: str) -> Decision:
+        """Stops parts from being accepted without a person, until `resume`."""
+        return self._decide("pause", actor, reason)
+
+    def resume(self, *, actor: str, reason: str) -> Decision:
+        """Lifts the pause.
+
+        Raises:
+            RegistryError: nothing is paused.
+        """
+        if self.auto_pass_paused() is None:
+            raise RegistryError("auto-pass is not paused: there is nothing to resume")
+        return self._decide("resume", actor, reason)
+
+    def find(self, model: str) -> str:
+        """Returns the full id of a complete bundle from its id or the beginning of it.
+
+        Raises:
+            RegistryError: no bundle, or several, begin like that.
+        """
+        found = [bundle_id for bundle_id in self.models() if bundle_id.startswith(model)] if model else []
+        if len(found) != 1:
+            problem = f"{len(found)} models begin with {model!r}" if found else f"there is no model {model!r}"
+            raise RegistryError(f"{problem}: `vqi status` and the Dagster UI list their ids")
+        try:
+            read_manifest(self.store, found[0])
+        except BundleError as error:
+            raise RegistryError(f"this model cannot be used: {error}") from error
+        return found[0]
+
+    def _before(self, current: str | None) -> str | None:
+        previous = [
+            d.previous for d in self.history() if d.model == current and d.previous not in (None, current)
+        ]
+        return previous[-1] if previous else None
+
+    def _decide(
+        self, action: Action, actor: str, reason: str, model: str | None = None, previous: str | None = None
+    ) -> Decision:
+        if not reason.strip():
+            raise RegistryError("a decision needs a reason: say why with --reason")
+        decision = Decision(
+            id=uuid.uuid4().hex,
+            at=self._now(),
+            action=action,
+            actor=actor,
+            reason=reason.strip(),
+            model=model,
+            previous=previous,
+        )
+        stamp = decision.at.strftime("%Y%m%dT%H%M%S.%fZ")
+        self.store.put(f"{PREFIX}/{stamp}-{decision.id}.json", decision.model_dump_json(indent=2).encode())
+        return decision
+
+    def _now(self) -> datetime:
+        # The newest decision counts, so a clock that was set back must not put one behind the last.
+        now, history = datetime.now(UTC), self.history()
+        return max(now, history[-1].at + _TICK) if history else now
+
+
+_TICK = datetime.resolution
+
+
+def _last(history: list[Decision], *actions: Action) -> str | None:
+    models = [d.model for d in history if d.action in actions]
+    return models[-1] if models else None
