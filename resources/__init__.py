@@ -1,0 +1,1 @@
+"""Thin wrappers that hand the domain to the assets."""

@@ -1,0 +1,1 @@
+"""The service on the line: verdicts, the outbox, the routes of people."""

@@ -5,6 +5,7 @@ The keys are documented in ``docs/reference/demo-report.md``; a test holds the t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, LiteralString
 
 import psycopg2
@@ -60,10 +61,9 @@ def table_counts(dsn: str) -> dict[str, int]:
     with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
         counts: dict[str, int] = {}
         for schema, table in STAGES:
-            cursor.execute(
-                sql.SQL("select count(*) from {}.{}").format(sql.Identifier(schema), sql.Identifier(table))
-            )
-            counts[f"{schema}.{table}"] = _one(cursor)
+            place = sql.Identifier(schema), sql.Identifier(table)
+            cursor.execute(sql.SQL("select count(*) from {}.{}").format(*place))
+            counts[f"{schema}.{table}"] = sum(row[0] for row in cursor.fetchall())
         return counts
 
 
@@ -181,7 +181,9 @@ def _test_panel(report: DemoReport) -> Panel:
         (name, _share(value["value"]), _bounds(value), f"{value['successes']}/{value['total']}")
         for name, value in report.test.items()
     ]
-    return _panel("Test, exported model on original bytes", _table(("metric", "value", "95 %", "count"), found))
+    return _panel(
+        "Test, exported model on original bytes", _table(("metric", "value", "95 %", "count"), found)
+    )
 
 
 def _gate_panel(report: DemoReport) -> Panel:
@@ -240,7 +242,7 @@ def _panel(title: str, body: RenderableType) -> Panel:
     return Panel(body, title=title, title_align="left", border_style="cyan")
 
 
-def _table(header: tuple[str, ...], lines: Any) -> Table:
+def _table(header: tuple[str, ...], lines: Iterable[tuple[object, ...]]) -> Table:
     table = Table(*header, box=None, show_header=any(header), pad_edge=False)
     for line in lines:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in line))
@@ -257,8 +259,3 @@ def _bounds(value: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _one(cursor: Any) -> int:
-    (value,) = cursor.fetchone()
-    return int(value)

@@ -1,0 +1,1 @@
+"""The only place where torch, timm and ray are imported."""

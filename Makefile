@@ -1,0 +1,35 @@
+# Two commands: `make demo` and `make test`. Both make the environment first; a second run skips that.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := assets inspection resources sensors serving vqi
+
+.PHONY: setup test lint lock clean
+
+setup: $(VENV)/.dev
+
+# The stamp is as new as the lock file it was made from: a changed lock installs again.
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "the venv module is missing: install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(PACKAGES)
+
+test: lint
+	$(BIN)/python -m pytest
+
+# Renews the exact versions after a change of pyproject.toml; needs uv on the path.
+lock:
+	uv pip compile -q --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile -q --no-annotate --no-header --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV)

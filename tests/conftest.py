@@ -1,0 +1,69 @@
+"""What many tests need: one real PostgreSQL for the session, fresh databases on it for each user."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from inspection.settings import DATABASES, Settings
+from inspection.warehouse import ensure_warehouse
+from vqi.postgres import create_cluster, run_as, server_command, wait_ready
+
+_numbers = itertools.count()
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running embedded server; its settings give the address."""
+    home = tmp_path_factory.mktemp("postgres")
+    settings = Settings(home=home, postgres_port=free_port())
+    create_cluster(settings)
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(server_command(settings), cwd="/", stdout=log, stderr=log, **run_as())
+        try:
+            wait_ready(settings)
+            yield settings
+        finally:
+            process.send_signal(signal.SIGINT)  # the fast shutdown: does not wait for clients
+            process.wait(timeout=60)
+
+
+def fresh_settings(server: Settings, home: Path, **overrides: object) -> Settings:
+    """Makes one empty database of each kind and returns settings that point to them."""
+    number = next(_numbers)
+    dsns: dict[str, str] = {}
+    connection = psycopg2.connect(server.embedded_dsn("postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for name in DATABASES:
+            cursor.execute(f"create database {name}_{number}")
+            dsns[f"{name}_dsn"] = server.embedded_dsn(f"{name}_{number}")
+    connection.close()
+    ensure_warehouse(dsns["warehouse_dsn"])
+    return Settings(home=home, **dsns, **overrides)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def settings(postgres: Settings, tmp_path: Path) -> Settings:
+    """Settings on empty databases, for one test."""
+    return fresh_settings(postgres, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_settings(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings on empty databases, for all tests of a module."""
+    return fresh_settings(postgres, tmp_path_factory.mktemp("home"))
