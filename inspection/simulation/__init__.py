@@ -1,0 +1,1 @@
+"""A simulated plant: rendered parts, the people who label them, its databases, its line."""
