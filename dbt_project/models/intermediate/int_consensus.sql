@@ -1,0 +1,26 @@
+-- What the annotators of an image say of each class: the confidence-weighted share that marked it.
+with
+
+votes as (
+
+    select * from {{ ref('int_annotator_votes') }}
+
+)
+
+select
+    image_id,
+    defect_class,
+    safety_critical,
+    class_position,
+    count(*) as annotator_count,
+    sum(weight) filter (where marked) as weight_for,
+    coalesce(sum(weight) filter (where marked), 0)::numeric / sum(weight) as share,
+    case
+        when coalesce(sum(weight) filter (where marked), 0) * 2 > sum(weight) then 'present'
+        when coalesce(sum(weight) filter (where marked), 0) = 0 then 'absent'
+        when coalesce(sum(weight) filter (where marked), 0) * 2 = sum(weight) then 'adjudicate'
+        when safety_critical then 'adjudicate'
+        else 'absent'
+    end as verdict
+from votes
+group by image_id, defect_class, safety_critical, class_position

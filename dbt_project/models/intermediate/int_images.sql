@@ -1,0 +1,68 @@
+-- Images with their place, and why an image is set aside (null: it is not).
+with
+
+images as (
+
+    select * from {{ ref('stg_images') }}
+
+),
+
+orders as (
+
+    select * from {{ ref('stg_production_orders') }}
+
+),
+
+machines as (
+
+    select * from {{ ref('stg_machines') }}
+
+),
+
+cameras as (
+
+    select * from {{ ref('stg_cameras') }}
+
+),
+
+unreadable as (
+
+    select * from {{ source('features', 'unreadable_images') }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by image_path order by updated_at, image_id) as place_of_path
+    from images
+
+)
+
+select
+    ranked.image_id,
+    ranked.production_order_id,
+    ranked.machine_id,
+    ranked.camera_id,
+    ranked.part_serial,
+    ranked.part_type,
+    ranked.image_path,
+    coalesce(orders.plant_id, machines.plant_id) as plant_id,
+    coalesce(orders.line_id, machines.line_id) as line_id,
+    case
+        when orders.production_order_id is null then 'orphan_order'
+        when ranked.capture_timestamp > current_timestamp then 'future_timestamp'
+        when ranked.place_of_path > 1 then 'duplicate'
+        -- A file that has come back under another path is read again.
+        when unreadable.image_path = ranked.image_path then unreadable.reason
+    end as set_aside_for,
+    cameras.frame_width,
+    cameras.frame_height,
+    ranked.capture_timestamp,
+    ranked.updated_at
+from ranked
+left join orders on ranked.production_order_id = orders.production_order_id
+left join machines on ranked.machine_id = machines.machine_id
+left join cameras on ranked.camera_id = cameras.camera_id
+left join unreadable on ranked.image_id = unreadable.image_id

@@ -1,0 +1,9 @@
+select
+    result_id,
+    image_id,
+    inspector_id,
+    upper(decision) as decision,
+    array(select jsonb_array_elements_text(coalesce(defect_codes::jsonb, '[]'))) as defect_codes,
+    decided_at,
+    updated_at
+from {{ source('qms', 'inspection_results') }}

@@ -1,0 +1,132 @@
+"""The dbt project as the assets run it: its address book, its manifest, its command line.
+
+dbt reads no environment variables here: the profile is written from the settings.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+from dagster_dbt import DbtCliResource
+from packaging.version import Version, parse
+from psycopg2.extensions import parse_dsn
+
+from inspection.errors import ServiceError, SettingsError
+from inspection.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+PROFILE = "inspection"
+THREADS = 4
+EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
+MADE_BY_DBT = ("target", "logs", "dbt_packages")
+
+
+class WarehouseDbt(DbtCliResource):
+    """dbt's command line on the warehouse."""
+
+    @property
+    def _cli_version(self) -> Version:
+        # The base class starts dbt to ask, which takes seconds and looks for newer releases on the net.
+        return parse(metadata.version("dbt-core"))
+
+
+def dbt_resource(settings: Settings) -> WarehouseDbt:
+    """Returns dbt for the warehouse that the settings name now.
+
+    Raises:
+        SettingsError: there is no warehouse yet.
+    """
+    settings.dsn("warehouse")
+    return WarehouseDbt(
+        project_dir=str(PROJECT), profiles_dir=str(write_profile(settings)), dbt_executable=EXECUTABLE
+    )
+
+
+def target_path(settings: Settings) -> Path:
+    """Returns where dbt leaves what it made: compiled SQL, run results, the docs site."""
+    return settings.root / "dbt" / "target"
+
+
+def write_profile(settings: Settings) -> Path:
+    """Writes the warehouse's address for dbt, readable by its owner alone; returns its folder."""
+    folder = settings.root / "dbt"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump({PROFILE: {"target": "warehouse", "outputs": {"warehouse": _output(settings)}}})
+    file = folder / "profiles.yml"
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
+    return folder
+
+
+def ensure_manifest(settings: Settings) -> Path:
+    """Returns the project's manifest, made anew when a file of the project is newer; needs no database.
+
+    Raises:
+        ServiceError: the project does not parse; the message holds what dbt says.
+    """
+    folder = write_profile(settings)
+    manifest = folder / "manifest.json"
+    with _locked(folder / "manifest.lock"):
+        newest = max(path.stat().st_mtime for path in _project_files())
+        if not manifest.exists() or manifest.stat().st_mtime < newest:
+            made = _parse(folder)
+            # What changes while dbt reads is newer than the manifest, and so read next time.
+            os.utime(made, (newest, newest))
+            made.replace(manifest)
+    return manifest
+
+
+def _output(settings: Settings) -> dict[str, object]:
+    try:
+        parts = parse_dsn(settings.dsn("warehouse"))
+    except SettingsError:
+        # No server has been made yet. To read the project dbt wants an address, and does not use it.
+        parts = {"host": settings.host, "user": "vqi", "password": "", "dbname": "warehouse"}
+    tls = {key: value for key, value in parts.items() if key.startswith("ssl")}
+    return {
+        "type": "postgres",
+        "host": parts.get("host", "localhost"),
+        "port": int(parts.get("port", 5432)),
+        "user": parts.get("user", ""),
+        "password": parts.get("password", ""),
+        "dbname": parts.get("dbname", "warehouse"),
+        "schema": "marts",
+        "threads": THREADS,
+        **tls,
+    }
+
+
+def _project_files() -> Iterator[Path]:
+    # Folders as well: one is newer when a file in it has been removed.
+    yield PROJECT
+    for path in PROJECT.rglob("*"):
+        if path.relative_to(PROJECT).parts[0] not in MADE_BY_DBT:
+            yield path
+
+
+def _parse(folder: Path) -> Path:
+    """Lets dbt read the project, apart from what runs write; returns the manifest."""
+    target = folder / "parse"
+    command = [EXECUTABLE, "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(folder)]
+    command += ["--target-path", str(target), "--log-path", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise ServiceError(f"dbt cannot read {PROJECT}: {(done.stdout + done.stderr).strip()}")
+    return target / "manifest.json"
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Holds a lock among processes: several load the definitions at a time."""
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
