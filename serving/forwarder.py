@@ -1,0 +1,119 @@
+"""Sends what is in the outbox to the warehouse, in batches, for as long as it takes.
+
+The warehouse's keys make a repeated batch harmless, so a record is marked as sent only after the
+warehouse has it: a crash in between sends it again and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extras import execute_values
+
+from inspection.errors import SettingsError
+from inspection.settings import Settings
+from serving import metrics
+from serving.outbox import Kind, Outbox, Unsent
+from serving.records import PredictionRecord, ReviewRecord
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between attempts while the warehouse is away
+COLUMNS: dict[Kind, list[str]] = {
+    "predictions": list(PredictionRecord.model_fields),
+    "reviews": list(ReviewRecord.model_fields),
+}
+
+
+class Forwarder(threading.Thread):
+    """The thread; `stop` ends it."""
+
+    def __init__(self, outbox: Outbox, settings: Settings) -> None:
+        super().__init__(name="forwarder", daemon=True)
+        self._outbox = outbox
+        self._settings = settings
+        self._stopping = threading.Event()
+
+    def stop(self, timeout: float = 10) -> None:
+        """Ends the thread; what is unsent stays in the outbox for the next start."""
+        self._stopping.set()
+        self._outbox.written.set()
+        self.join(timeout)
+
+    def run(self) -> None:
+        """Connects, sends, and begins again after a growing pause when the warehouse goes away."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                with closing(
+                    psycopg2.connect(self._settings.dsn("warehouse"), connect_timeout=5)
+                ) as warehouse:
+                    if pause > FIRST_PAUSE:
+                        log.info("the warehouse is back")
+                    pause = FIRST_PAUSE
+                    self._send_all(warehouse)
+            except (psycopg2.Error, SettingsError) as error:
+                reason = str(error).strip().splitlines()[0]
+                log.warning("records wait in the outbox, next attempt in %.1f s: %s", pause, reason)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _send_all(self, warehouse: Connection) -> None:
+        while not self._stopping.is_set():
+            self._outbox.written.clear()
+            sent = sum(send_batch(self._outbox, warehouse, kind) for kind in COLUMNS)
+            metrics.OUTBOX_UNSENT.set(self._outbox.count_unsent())
+            if sent == 0:
+                self._outbox.written.wait()
+
+
+def send_batch(outbox: Outbox, warehouse: Connection, kind: Kind) -> int:
+    """Sends the oldest unsent records of a kind; returns how many there were.
+
+    A batch that the warehouse refuses for its contents is sent record by record, and the one at fault
+    is set aside with the reason.
+
+    Raises:
+        psycopg2.Error: the warehouse is away or not set up.
+    """
+    batch = outbox.unsent(kind, BATCH)
+    if not batch:
+        return 0
+    try:
+        _insert(warehouse, kind, batch)
+        outbox.mark_sent(kind, [unsent.sequence for unsent in batch])
+    except (psycopg2.DataError, psycopg2.IntegrityError):
+        for unsent in batch:
+            _send_one(outbox, warehouse, kind, unsent)
+    return len(batch)
+
+
+def _send_one(outbox: Outbox, warehouse: Connection, kind: Kind, unsent: Unsent) -> None:
+    try:
+        _insert(warehouse, kind, [unsent])
+    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+        reason = str(error).strip().splitlines()[0]
+        log.error("the warehouse refuses a record of %s for good: %s: %s", kind, reason, unsent.record)
+        metrics.OUTBOX_REFUSED.inc()
+        outbox.mark_refused(kind, unsent.sequence, reason)
+    else:
+        outbox.mark_sent(kind, [unsent.sequence])
+
+
+def _insert(warehouse: Connection, kind: Kind, batch: list[Unsent]) -> None:
+    columns = COLUMNS[kind]
+    statement = f"insert into inference.{kind} ({', '.join(columns)}) values %s on conflict do nothing"
+    records = [json.loads(unsent.record) for unsent in batch]
+    with warehouse, warehouse.cursor() as cursor:
+        execute_values(cursor, statement, [[_value(record[name]) for name in columns] for record in records])
+
+
+def _value(value: Any) -> Any:  # noqa: ANN401 (a JSON value)
+    return json.dumps(value) if isinstance(value, dict | list) else value

@@ -1,0 +1,168 @@
+"""The one way from a part's image to its verdict, whichever route it came by."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from inspection.errors import DuplicateError
+from inspection.imaging import load_frame, to_tensor
+from inspection.judgement import judge
+from inspection.settings import Settings
+from inspection.verdict import RouteReason, RoutingRules, Verdict, audit_draw, decide, unjudged
+from serving import metrics
+from serving.models import LiveModel, ModelFollower
+from serving.outbox import Outbox
+from serving.records import DefectRecord, PredictionRecord
+
+
+@dataclass(frozen=True)
+class Part:
+    """One image of one part, as a camera sent it.
+
+    Attributes:
+        received: `time.perf_counter` when the last byte had come.
+    """
+
+    inspection_id: UUID
+    image: bytes
+    image_id: str
+    camera_id: str
+    part_serial: str | None
+    part_type: str | None
+    captured_at: datetime | None
+    received: float
+
+
+class Stopwatch:
+    """Milliseconds of each step since `start`, by name."""
+
+    def __init__(self, start: float) -> None:
+        self.laps: dict[str, float] = {}
+        self._start = self._last = start
+
+    def lap(self, step: str) -> None:
+        """Ends a step."""
+        now = time.perf_counter()
+        self.laps[step] = round(1000 * (now - self._last), 3)
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        """Milliseconds up to the end of the last step."""
+        return round(1000 * (self._last - self._start), 1)
+
+
+class Inspector:
+    """Judges parts; its methods block, and may be called from several threads."""
+
+    def __init__(
+        self,
+        models: ModelFollower,
+        outbox: Outbox,
+        settings: Settings,
+        audit_secret: bytes,
+        cameras: metrics.CameraLines,
+    ) -> None:
+        self._models = models
+        self._outbox = outbox
+        self._settings = settings
+        self._audit_secret = audit_secret
+        self._cameras = cameras
+
+    def inspect(self, part: Part) -> PredictionRecord:
+        """Returns the verdict on a part; it is in the outbox when this returns.
+
+        An inspection that was answered before gets the same answer again.
+
+        Raises:
+            ImageError: the bytes are no usable image.
+            DuplicateError: the inspection was answered before, for another image.
+            OverloadError: no model is in production.
+        """
+        watch = Stopwatch(part.received)
+        watch.lap("wait")
+        digest = hashlib.sha256(part.image).hexdigest()
+        if (earlier := self._outbox.find(part.inspection_id)) is not None:
+            return _same_image(earlier, digest)
+        model = self._models.current
+        watch.lap("look_up")
+        verdict = self._judge(part, model, watch)
+        return self._store(part, model, verdict, digest, watch)
+
+    def give_up(self, part: Part) -> PredictionRecord:
+        """Returns the verdict on a part whose deadline has passed: a person looks at it.
+
+        Should `inspect` have come to its end meanwhile, its verdict stands.
+
+        Raises:
+            DuplicateError: the inspection was answered before, for another image.
+            OverloadError: no model is in production.
+        """
+        watch = Stopwatch(part.received)
+        watch.lap("wait")
+        digest = hashlib.sha256(part.image).hexdigest()
+        return self._store(part, self._models.current, unjudged(RouteReason.DEADLINE), digest, watch)
+
+    def _judge(self, part: Part, model: LiveModel, watch: Stopwatch) -> Verdict:
+        preprocessing = model.manifest.preprocessing
+        frame = load_frame(part.image, preprocessing)
+        watch.lap("decode")
+        tensor = to_tensor(frame.pixels[None], preprocessing)
+        watch.lap("normalise")
+        probabilities, maps = model.network.run(tensor)
+        watch.lap("infer")
+        judgement = judge(probabilities[0], maps[0], model.manifest, frame)
+        rules = RoutingRules(
+            confidence_threshold=self._settings.confidence_threshold,
+            audit_share=self._settings.audit_share,
+            auto_pass_paused=self._models.auto_pass_paused,
+        )
+        draw = audit_draw(str(part.inspection_id), self._audit_secret)
+        verdict = decide(judgement, rules, part_found=frame.part_found, draw=draw)
+        watch.lap("decide")
+        return verdict
+
+    def _store(
+        self, part: Part, model: LiveModel, verdict: Verdict, digest: str, watch: Stopwatch
+    ) -> PredictionRecord:
+        record = PredictionRecord(
+            inspection_id=part.inspection_id,
+            image_id=part.image_id,
+            part_serial=part.part_serial,
+            part_type=part.part_type,
+            camera_id=part.camera_id,
+            model_version=model.id,
+            ontology_version=model.manifest.ontology.version,
+            prediction=verdict.prediction,
+            defects=tuple(map(DefectRecord.of, verdict.defects)),
+            probabilities=verdict.probabilities,
+            overall_confidence=verdict.overall_confidence,
+            inference_time_ms=watch.total,
+            timings_ms=watch.laps,
+            recommended_action=verdict.recommended_action,
+            auto_action=verdict.auto_action,
+            route_reason=verdict.route_reason,
+            review_probability=verdict.review_probability,
+            routed_to=verdict.routed_to,
+            image_sha256=digest,
+            captured_at=part.captured_at,
+            predicted_at=datetime.now(UTC),
+        )
+        standing = self._outbox.add(record)
+        if standing is record:  # and not an earlier answer
+            watch.lap("store")
+            metrics.count(record, self._cameras)
+            metrics.STEP_SECONDS.labels("store").observe(watch.laps["store"] / 1000)
+        return _same_image(standing, digest)
+
+
+def _same_image(record: PredictionRecord, digest: str) -> PredictionRecord:
+    if record.image_sha256 != digest:
+        raise DuplicateError(
+            f"inspection {record.inspection_id} was answered for another image: use a new Idempotency-Key"
+        )
+    return record

@@ -1,0 +1,61 @@
+"""How many parts are worked on, how many may wait, and how long: bounded, so that no part waits unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from inspection.errors import OverloadError
+from inspection.settings import Settings
+from serving import metrics
+from serving.inspector import Inspector, Part
+from serving.records import PredictionRecord
+
+
+class Lanes:
+    """Worker threads behind a bounded queue; the methods belong to the event loop's thread."""
+
+    def __init__(self, inspector: Inspector, settings: Settings) -> None:
+        self._inspector = inspector
+        self._places = settings.service_concurrency + settings.service_queue
+        self._taken = 0
+        self._deadline = settings.deadline_ms / 1000
+        self._workers = ThreadPoolExecutor(settings.service_concurrency, thread_name_prefix="lane")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place for one request, from before its body is read: bodies fill the memory too.
+
+        Raises:
+            OverloadError: all places are taken.
+        """
+        if self._taken >= self._places:
+            metrics.SHED.inc()
+            raise OverloadError(f"{self._taken} parts are waiting already: let a person look, or try again")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    async def inspect(self, part: Part) -> PredictionRecord:
+        """Returns the verdict on a part, or, past the deadline, that a person must look at it.
+
+        Raises:
+            InspectionError: as `Inspector.inspect`.
+        """
+        work = self._workers.submit(self._inspector.inspect, part)
+        remaining = self._deadline - (time.perf_counter() - part.received)
+        try:
+            # A part that still waits for a worker is taken back; one in work runs on, and what it
+            # finds no longer counts, because the first verdict stands.
+            return await asyncio.wait_for(asyncio.wrap_future(work), remaining)
+        except TimeoutError:
+            return await asyncio.to_thread(self._inspector.give_up, part)
+
+    def close(self) -> None:
+        """Ends the worker threads once the parts in work are done."""
+        self._workers.shutdown()

@@ -1,0 +1,136 @@
+"""Which model the service judges with: follows the registry, and takes over only what passes its checks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspection.bundle import Bundle, BundleManifest, load_bundle, load_bundle_folder
+from inspection.errors import BundleError, InspectionError, OverloadError
+from inspection.registry import ModelRegistry
+from inspection.runtime import OnnxModel
+from inspection.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+RETRY_SECONDS = 30.0  # a refused bundle may have been repaired, or its store been away
+PACKAGED = Path(__file__).with_name("packaged")  # where a Bento carries its bundle
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A bundle in an inference session, warmed up."""
+
+    id: str
+    manifest: BundleManifest
+    network: OnnxModel
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A bundle that must not be served, and why."""
+
+    id: str
+    reason: str
+    at: float
+
+
+class ModelFollower(threading.Thread):
+    """Keeps `current` and `auto_pass_paused` as the registry says.
+
+    A new model is swapped in whole: a part is judged by the old one or the new one. When the new one is
+    refused, or the object store is away, things stay as they are.
+    """
+
+    def __init__(self, registry: ModelRegistry, settings: Settings, packaged: Path = PACKAGED) -> None:
+        super().__init__(name="model-follower", daemon=True)
+        self.registry = registry
+        self.auto_pass_paused = False
+        self.refusal: Refusal | None = None
+        self._current: LiveModel | None = None
+        self._settings = settings
+        self._packaged = packaged
+        self._polling = threading.Lock()
+        self._stopping = threading.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Tells whether there is a model to judge with."""
+        return self._current is not None
+
+    @property
+    def current(self) -> LiveModel:
+        """The model that judges.
+
+        Raises:
+            OverloadError: none has been loaded yet.
+        """
+        if self._current is None:
+            raise OverloadError("no model is in production yet: approve one with `vqi approve MODEL`")
+        return self._current
+
+    def poll(self) -> None:
+        """Looks once and does what there is to do; what goes wrong is logged, and the old state stays."""
+        with self._polling:
+            try:
+                self.auto_pass_paused = self.registry.auto_pass_paused() is not None
+                self._follow(self.registry.production())
+            except InspectionError as error:
+                log.error("cannot follow the model registry: %s", error)
+
+    def run(self) -> None:
+        """Polls until `stop`."""
+        while not self._stopping.wait(POLL_SECONDS):
+            try:
+                self.poll()
+            except Exception:
+                # An object store has many ways to be away; this thread must outlive them all.
+                log.exception("cannot follow the model registry; things stay as they are")
+
+    def stop(self, timeout: float = 10) -> None:
+        """Ends the thread."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(timeout)
+
+    def _follow(self, wanted: str | None) -> None:
+        wanted = wanted or self._packaged_id()
+        if wanted is None or (self._current is not None and self._current.id == wanted):
+            return
+        refused = self.refusal
+        if refused and refused.id == wanted and time.monotonic() - refused.at < RETRY_SECONDS:
+            return
+        try:
+            self._current = start_model(self._load(wanted), self._settings)
+        except BundleError as error:
+            self.refusal = Refusal(wanted, str(error), time.monotonic())
+            serving = self._current.id[:12] if self._current else "no model"
+            log.error("refused model %s, %s goes on serving: %s", wanted[:12], serving, error)
+        else:
+            self.refusal = None
+            log.info("model %s is in production", wanted[:12])
+
+    def _load(self, bundle_id: str) -> Bundle:
+        folder = self._packaged / bundle_id
+        return load_bundle_folder(folder) if folder.is_dir() else load_bundle(self.registry.store, bundle_id)
+
+    def _packaged_id(self) -> str | None:
+        found = [folder.name for folder in self._packaged.iterdir()] if self._packaged.is_dir() else []
+        return found[0] if found else None
+
+
+def start_model(bundle: Bundle, settings: Settings) -> LiveModel:
+    """Builds the inference session of a checked bundle and warms it up.
+
+    Raises:
+        BundleError: ONNX Runtime refuses it, or its outputs are not those of the manifest.
+        SettingsError: the provider asked for is missing.
+    """
+    manifest = bundle.manifest
+    network = OnnxModel(bundle.model, settings.provider, settings.threads)
+    network.warm_up(manifest.preprocessing.height, manifest.preprocessing.width, len(manifest.classes))
+    return LiveModel(bundle.id, manifest, network)

@@ -1,0 +1,99 @@
+"""What the service writes down: one record for each verdict and for each review.
+
+Field by field the columns of ``inference.predictions`` and ``inference.reviews`` in the warehouse.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+from inspection.judgement import Action, Defect, Prediction
+from inspection.verdict import RouteReason
+
+Role = Literal["production", "shadow"]
+Decision = Literal["PASS", "FAIL", "REWORK"]
+
+
+def timestamp(moment: datetime) -> str:
+    """Returns ISO 8601 in UTC with milliseconds, as the contract writes times."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True, protected_namespaces=())
+
+
+class BoxRecord(_Record):
+    """A rectangle in pixels of the image as sent."""
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+
+class DefectRecord(_Record):
+    """A class that reached its threshold."""
+
+    defect_class: str = Field(alias="class")
+    confidence: float = Field(ge=0, le=1)
+    severity: str
+    bounding_box: BoxRecord
+    area_percentage: float = Field(gt=0, le=100)
+
+    @classmethod
+    def of(cls, defect: Defect) -> Self:
+        """Makes the record of a defect."""
+        return cls.model_validate(
+            {
+                "class": defect.defect_class,
+                "confidence": defect.confidence,
+                "severity": defect.severity,
+                "bounding_box": defect.bounding_box._asdict(),
+                "area_percentage": defect.area_percentage,
+            }
+        )
+
+
+class PredictionRecord(_Record):
+    """A verdict with all that it rests on."""
+
+    inspection_id: UUID
+    role: Role = "production"
+    image_id: str
+    part_serial: str | None
+    part_type: str | None
+    camera_id: str
+    model_version: str
+    ontology_version: str
+    prediction: Prediction | None
+    defects: tuple[DefectRecord, ...]
+    probabilities: dict[str, float]
+    overall_confidence: float | None
+    inference_time_ms: float
+    timings_ms: dict[str, float]
+    recommended_action: Action
+    auto_action: Action
+    route_reason: RouteReason | None
+    review_probability: float
+    routed_to: str
+    image_sha256: str
+    captured_at: datetime | None
+    predicted_at: datetime
+
+
+class ReviewRecord(_Record):
+    """A person's decision on a part."""
+
+    review_id: UUID
+    inspection_id: UUID
+    image_id: str | None
+    inspector_id: str
+    decision: Decision
+    defect_class: str | None
+    comment: str | None
+    reviewed_at: Annotated[AwareDatetime, PlainSerializer(timestamp, when_used="json")]

@@ -1,0 +1,70 @@
+"""The line's route: an image in, a verdict out."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from serving.body import IMAGE_TYPES, MULTIPART, media_type, read_upload
+from serving.inspector import Part
+from serving.keys import allow
+from serving.schemas import InspectionAnswer, PartMetadata, PartQuery
+from serving.station import Station, the_station
+
+router = APIRouter()
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["image"],
+        "properties": {
+            "image": {"type": "string", "format": "binary"},
+            **{name: {"type": "string"} for name in PartMetadata.model_fields},
+        },
+    }
+}
+_BODY = {"required": True, "content": {**dict.fromkeys(IMAGE_TYPES, _BINARY), MULTIPART: _FORM}}
+
+
+@router.post(
+    "/api/v1/ml/predict/visual-inspection",
+    openapi_extra={"requestBody": _BODY},
+    dependencies=[Depends(allow("line"))],
+    summary="Judge a part",
+)
+async def predict(
+    request: Request,
+    query: Annotated[PartQuery, Query()],
+    station: Annotated[Station, Depends(the_station)],
+    idempotency_key: Annotated[UUID | None, Header(description="The inspection_id.")] = None,
+) -> InspectionAnswer:
+    """Judges one image of one part.
+
+    The image is the body, with the metadata in the query, or the field `image` of a multipart body, with
+    the metadata in its other fields. Repeated with the same Idempotency-Key it gives the stored answer.
+    """
+    told: dict[str, Any] = query.model_dump(exclude_none=True)
+    if media_type(request) != MULTIPART:
+        _metadata(told, idempotency_key)  # before a body is read that would be refused anyway
+    with station.lanes.place():
+        upload = await read_upload(request, station.settings.upload_seconds)
+        metadata = _metadata(told | upload.fields, idempotency_key)
+        part = Part(image=upload.image, received=time.perf_counter(), **metadata.model_dump())
+        return InspectionAnswer.of(await station.lanes.inspect(part))
+
+
+def _metadata(told: dict[str, Any], key: UUID | None) -> PartMetadata:
+    try:
+        metadata = PartMetadata.model_validate(told | ({"inspection_id": key} if key else {}))
+        if key and "inspection_id" in told and UUID(str(told["inspection_id"])) != key:
+            raise HTTPException(422, "inspection_id and the Idempotency-Key are two different ids: send one")
+    except ValidationError as error:
+        errors = [{**found, "loc": ("metadata", *found["loc"])} for found in error.errors()]
+        raise RequestValidationError(errors) from error
+    return metadata

@@ -1,0 +1,162 @@
+"""What the API takes and answers. `serving.records` holds what is written down."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+from uuid import UUID, uuid4
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+from inspection.judgement import Action, Prediction
+from inspection.verdict import RouteReason
+from serving.records import Decision, DefectRecord, PredictionRecord, ReviewRecord, timestamp
+
+# No control characters: they have no place in a name, and PostgreSQL takes no NUL.
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
+Moment = Annotated[AwareDatetime, PlainSerializer(timestamp, when_used="json")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True, protected_namespaces=())
+
+
+class PartMetadata(_Request):
+    """What a camera tells beside the image."""
+
+    inspection_id: UUID = Field(default_factory=uuid4)
+    image_id: Name
+    camera_id: Name
+    part_serial: Name | None = None
+    part_type: Name | None = None
+    captured_at: AwareDatetime | None = None
+
+
+class PartQuery(_Request):
+    """The same in the query; in a multipart request it may stand in the body's fields instead."""
+
+    inspection_id: UUID | None = None
+    image_id: Name | None = Field(None, description="Required, here or as a field of the body.")
+    camera_id: Name | None = Field(None, description="Required, here or as a field of the body.")
+    part_serial: Name | None = None
+    part_type: Name | None = None
+    captured_at: AwareDatetime | None = Field(None, description="With a UTC offset.")
+
+
+class InspectionAnswer(_Answer):
+    """The verdict on a part."""
+
+    inspection_id: UUID
+    image_id: str
+    part_serial: str | None
+    prediction: Prediction | None
+    defects: tuple[DefectRecord, ...]
+    overall_confidence: float | None
+    inference_time_ms: float
+    recommended_action: Action
+    route_reason: RouteReason | None
+    routed_to: str
+    model_version: str
+    ontology_version: str
+    camera_id: str
+    timestamp: Moment
+
+    @classmethod
+    def of(cls, record: PredictionRecord) -> Self:
+        """Tells a record."""
+        return cls(**_shared(cls, record), timestamp=record.predicted_at)
+
+
+class InspectionDetail(InspectionAnswer):
+    """A verdict with what it rests on and what people said of it."""
+
+    part_type: str | None
+    captured_at: Moment | None
+    probabilities: dict[str, float]
+    auto_action: Action
+    review_probability: float
+    image_sha256: str
+    timings_ms: dict[str, float]
+    reviews: tuple[ReviewRecord, ...]
+
+    @classmethod
+    def told(cls, record: PredictionRecord, reviews: list[ReviewRecord]) -> Self:
+        """Tells a record and its reviews."""
+        return cls(**_shared(cls, record), timestamp=record.predicted_at, reviews=tuple(reviews))
+
+
+class QueueAnswer(_Answer):
+    """The parts that wait for a person, oldest first."""
+
+    waiting: tuple[InspectionAnswer, ...]
+
+
+class ReviewRequest(_Request):
+    """A person's decision, agreeing or overriding.
+
+    Attributes:
+        defect_class: id or alias of a class of the ontology; what the person saw.
+    """
+
+    inspector_id: Name
+    decision: Decision
+    defect_class: Name | None = None
+    comment: Text | None = None
+
+
+class ReviewAnswer(ReviewRecord):
+    """A review as it was written down.
+
+    Attributes:
+        overrides: whether it disagrees with the model; null where no model judged.
+    """
+
+    overrides: bool | None
+
+
+class DecisionRequest(_Request):
+    """Why a decision about a model is taken."""
+
+    reason: Text
+
+
+class ModelAnswer(_Answer):
+    """A model in the object store.
+
+    Attributes:
+        status: what it does now.
+        problem: why it cannot serve; null where nothing is known against it.
+    """
+
+    id: str
+    status: str
+    created_at: Moment | None
+    architecture: str | None
+    ontology_version: str | None
+    classes: tuple[str, ...]
+    gate: dict[str, Any]
+    problem: str | None
+
+
+class ModelsAnswer(_Answer):
+    """The models and what is in force.
+
+    Attributes:
+        serving: the model that judges in this process.
+        production: the model that should, as the registry says.
+    """
+
+    serving: str | None
+    production: str | None
+    shadow: str | None
+    auto_pass_paused: bool
+    models: tuple[ModelAnswer, ...]
+
+
+def _shared(answer: type[BaseModel], record: PredictionRecord) -> dict[str, Any]:
+    names = answer.model_fields.keys() & PredictionRecord.model_fields.keys()
+    return {name: getattr(record, name) for name in names}

@@ -1,0 +1,54 @@
+"""The BentoML service.
+
+Start it from the repository's root with ``bentoml serve serving.service:InspectionService``. Settings come
+from the environment (see `inspection.settings`); `serving.process` gives the whole command.
+"""
+
+from __future__ import annotations
+
+import bentoml
+import click
+
+from inspection.settings import get_settings
+from serving.api import create_app
+from serving.keys import check_host, load_keys
+from serving.problems import ProblemMiddleware
+from serving.process import end_with_parent
+from serving.station import open_station
+
+app = create_app()
+
+
+@bentoml.service(
+    name="visual_inspection",
+    workers=1,  # outbox, queue and pause state live in one process; replicas are whole services
+    http={"host": get_settings().host, "port": get_settings().service_port},
+)
+@bentoml.asgi_app(app, path="/")
+class InspectionService:
+    """Gives every part a verdict."""
+
+    def __init__(self) -> None:
+        """Loads the model before the first request is taken."""
+        end_with_parent()
+        self.station = open_station(get_settings())
+        app.state.station = self.station
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check_door() -> None:
+        """Refuses to listen beyond this machine without keys, before the port is opened."""
+        command = click.get_current_context(silent=True)
+        asked = command.params.get("host") if command else None
+        check_host(asked or get_settings().host, load_keys(get_settings().api_keys))
+
+    def __is_ready__(self) -> bool:
+        return self.station.models.ready
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Ends what the service has started."""
+        self.station.close()
+
+
+InspectionService.add_asgi_middleware(ProblemMiddleware)  # type: ignore[attr-defined]  # now a Service

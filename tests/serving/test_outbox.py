@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from inspection.judgement import Action, Prediction
+from inspection.verdict import RouteReason
+from serving.outbox import Outbox
+from serving.records import PredictionRecord, ReviewRecord
+
+
+def prediction(number: int = 0, **changes: object) -> PredictionRecord:
+    values: dict[str, object] = {
+        "inspection_id": uuid.UUID(int=number),
+        "image_id": f"img-{number}",
+        "part_serial": None,
+        "part_type": None,
+        "camera_id": "cam-1",
+        "model_version": "m" * 64,
+        "ontology_version": "1.0.0",
+        "prediction": Prediction.PASS,
+        "defects": (),
+        "probabilities": {"ANY": 0.1},
+        "overall_confidence": 0.9,
+        "inference_time_ms": 12.5,
+        "timings_ms": {"decode": 3.2},
+        "recommended_action": Action.ACCEPT,
+        "auto_action": Action.ACCEPT,
+        "route_reason": None,
+        "review_probability": 0.05,
+        "routed_to": "next_station",
+        "image_sha256": "0" * 64,
+        "captured_at": None,
+        "predicted_at": datetime.now(UTC),
+    }
+    return PredictionRecord.model_validate(values | changes)
+
+
+def for_person(number: int) -> PredictionRecord:
+    return prediction(
+        number, recommended_action=Action.HUMAN_INSPECTION, route_reason=RouteReason.LOW_CONFIDENCE
+    )
+
+
+def review(number: int, inspection: int) -> ReviewRecord:
+    return ReviewRecord(
+        review_id=uuid.UUID(int=number),
+        inspection_id=uuid.UUID(int=inspection),
+        image_id="img",
+        inspector_id="anna",
+        decision="PASS",
+        defect_class=None,
+        comment=None,
+        reviewed_at=datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    opened = Outbox(tmp_path / "outbox.sqlite")
+    yield opened
+    opened.close()
+
+
+def test_the_first_verdict_stands(outbox: Outbox) -> None:
+    first, second = prediction(1), prediction(1, image_id="another")
+    assert outbox.add(first) is first
+    assert outbox.add(second) == first
+    assert outbox.find(first.inspection_id) == first
+    assert outbox.count_unsent() == 1
+
+
+def test_each_role_has_its_own_verdict(outbox: Outbox) -> None:
+    outbox.add(prediction(1, role="shadow", image_id="shadow's"))
+    assert outbox.find(uuid.UUID(int=1)) is None
+    outbox.add(prediction(1))
+    found = outbox.find(uuid.UUID(int=1))
+    assert found is not None
+    assert found.image_id == "img-1"
+
+
+def test_what_is_written_is_there_after_opening_again(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    first = Outbox(path)
+    first.add(prediction(1))
+    again = Outbox(path)  # while the first still holds the file, as after a crash of the machine
+    assert again.find(uuid.UUID(int=1)) is not None
+    assert again._db.execute("pragma synchronous").fetchone() == (2,)  # full
+    assert again._db.execute("pragma journal_mode").fetchone() == ("wal",)
+    first.close()
+    again.close()
+
+
+def test_the_queue_holds_what_people_must_decide(outbox: Outbox) -> None:
+    assert outbox.queue(10) == []
+    for record in (prediction(1), for_person(2), for_person(3), for_person(4)):
+        outbox.add(record)
+    assert [record.inspection_id.int for record in outbox.queue(10)] == [2, 3, 4]
+    assert [record.inspection_id.int for record in outbox.queue(2)] == [2, 3]
+
+    outbox.add_review(review(1, inspection=3))
+    assert [record.inspection_id.int for record in outbox.queue(10)] == [2, 4]
+    assert [found.inspector_id for found in outbox.reviews(uuid.UUID(int=3))] == ["anna"]
+
+
+def test_a_review_sent_twice_is_one(outbox: Outbox) -> None:
+    first = outbox.add_review(review(1, inspection=1))
+    assert outbox.add_review(review(1, inspection=1)) == first
+    assert len(outbox.reviews(uuid.UUID(int=1))) == 1
+
+
+def test_sent_and_refused_leave_the_rest(outbox: Outbox) -> None:
+    for number in range(4):
+        outbox.add(prediction(number))
+    unsent = outbox.unsent("predictions", limit=3)
+    assert len(unsent) == 3
+
+    outbox.mark_sent("predictions", [unsent[0].sequence, unsent[2].sequence])
+    outbox.mark_refused("predictions", unsent[1].sequence, "no such thing")
+
+    left = outbox.unsent("predictions", limit=3)
+    assert [PredictionRecord.model_validate_json(entry.record).inspection_id.int for entry in left] == [3]
+    assert outbox.count_unsent() == 1
+    assert outbox.find(uuid.UUID(int=0)) is not None  # what was sent can still be looked up
