@@ -1,0 +1,37 @@
+"""The jobs: which assets are materialized together."""
+
+import dagster as dg
+
+Selection = dg.AssetSelection
+
+CALIBRATION = Selection.key_prefixes(["raw", "calibration"])
+
+ingest_and_label = dg.define_asset_job(
+    "ingest_and_label",
+    Selection.groups("ingestion", "labels") - CALIBRATION,
+    description="What changed at the plant, and the labels that follow from it.",
+)
+calibration = dg.define_asset_job(
+    "calibration",
+    CALIBRATION,
+    description="The cameras' calibration files.",
+)
+# A new training begins with a new split: what was annotated since takes part from there on.
+training = dg.define_asset_job(
+    "training",
+    (Selection.assets("split_release").downstream() & Selection.groups("labels"))
+    | Selection.groups("features", "training", "evaluation", "deployment"),
+    description="From a new split release and the training dataset to a candidate for deployment.",
+)
+monitoring = dg.define_asset_job(
+    "monitoring",
+    Selection.groups("monitoring"),
+    description="What the line did, and the alert rules held against it.",
+)
+everything = dg.define_asset_job(
+    "everything",
+    Selection.all(),
+    description="Every asset, from the plant's tables to the alerts.",
+)
+
+jobs = [ingest_and_label, calibration, training, monitoring, everything]

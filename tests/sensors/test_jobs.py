@@ -1,0 +1,70 @@
+"""Which assets each job takes, on assets that carry the stages' keys and groups."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from sensors.annotations import sensors
+from sensors.jobs import jobs
+from sensors.schedules import schedules
+
+STAGES: dict[str, tuple[str, list[str]]] = {
+    "raw/quality_vision/defect_annotations": ("ingestion", []),
+    "raw/calibration/camera_config": ("ingestion", []),
+    "marts/fct_image_labels": ("labels", ["raw/quality_vision/defect_annotations"]),
+    "split_release": ("labels", ["marts/fct_image_labels"]),
+    "marts/training_dataset": ("labels", ["split_release"]),
+    "image_cache": ("features", ["marts/training_dataset"]),
+    "trained_model": ("training", ["image_cache"]),
+    "evaluation_report": ("evaluation", ["trained_model"]),
+    "deployment": ("deployment", ["evaluation_report"]),
+    "marts/fct_predictions": ("monitoring", ["raw/calibration/camera_config"]),
+    "alerts": ("monitoring", ["marts/fct_predictions"]),
+}
+RAW, CALIBRATION, *LABELS = list(STAGES)[:5]
+LEARNING = ["image_cache", "trained_model", "evaluation_report", "deployment"]
+MONITORING = ["marts/fct_predictions", "alerts"]
+
+
+def stage(key: str, group: str, deps: list[str]) -> dg.AssetsDefinition:
+    @dg.asset(key=key.split("/"), group_name=group, deps=[d.split("/") for d in deps])
+    def stands_for_it() -> None: ...
+
+    return stands_for_it
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    assets = [stage(key, group, deps) for key, (group, deps) in STAGES.items()]
+    return dg.Definitions(assets=assets, jobs=jobs, schedules=schedules, sensors=sensors)
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ("ingest_and_label", [RAW, *LABELS]),
+        ("calibration", [CALIBRATION]),
+        ("training", ["split_release", "marts/training_dataset", *LEARNING]),
+        ("monitoring", MONITORING),
+        ("everything", list(STAGES)),
+    ],
+)
+def test_what_a_job_takes(definitions: dg.Definitions, job: str, expected: list[str]) -> None:
+    selected = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
+    assert {key.to_user_string() for key in selected} == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "cron"),
+    [
+        ("every_quarter_of_an_hour", "ingest_and_label", "*/15 * * * *"),
+        ("first_of_the_month", "calibration", "0 3 1 * *"),
+        ("saturday_at_two", "training", "0 2 * * 6"),
+        ("hourly", "monitoring", "7 * * * *"),
+    ],
+)
+def test_schedules_run(definitions: dg.Definitions, name: str, job: str, cron: str) -> None:
+    schedule = definitions.resolve_schedule_def(name)
+    assert (schedule.job_name, schedule.cron_schedule) == (job, cron)
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
