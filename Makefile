@@ -1,22 +1,34 @@
-# Two commands: `make demo` and `make test`. Both make the environment first; a second run skips that.
+# Each target makes the environment first; a second run skips that.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := assets inspection resources sensors serving vqi
+PACKAGES := assets inspection resources sensors serving vqi $(wildcard bench/*.py definitions.py)
 
-.PHONY: setup test lint lock clean
+.PHONY: setup up down test lint lock clean
+
+# The environment of `make test` holds all that the programs need: where it has been made, that will do.
+RUNTIME := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.runtime)
 
 setup: $(VENV)/.dev
 
-# The stamp is as new as the lock file it was made from: a changed lock installs again.
+# A stamp is as new as the lock file it was made from: a changed lock installs again.
 $(VENV)/.dev: requirements-dev.lock pyproject.toml
+$(VENV)/.runtime: requirements.lock pyproject.toml
+$(VENV)/.dev $(VENV)/.runtime:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 		{ echo "the venv module is missing: install python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	@echo "Installing the packages of $<; the first time takes minutes and 7 GB."
+	$(BIN)/python -m pip install --quiet --requirement $<
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
+
+up: $(RUNTIME)
+	$(BIN)/vqi up
+
+down:
+	$(BIN)/vqi down
 
 lint: setup
 	$(BIN)/ruff check .

@@ -6,7 +6,9 @@ import itertools
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -14,7 +16,8 @@ import pytest
 
 from inspection.settings import DATABASES, Settings
 from inspection.warehouse import ensure_warehouse
-from vqi.postgres import create_cluster, run_as, server_command, wait_ready
+from vqi.postgres import answers, create_cluster, run_as, server_command
+from vqi.supervisor import wait_until
 
 _numbers = itertools.count()
 
@@ -27,15 +30,31 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def postgres() -> Iterator[Settings]:
     """A running embedded server; its settings give the address."""
-    home = tmp_path_factory.mktemp("postgres")
-    settings = Settings(home=home, postgres_port=free_port())
+    with server_home() as home:
+        yield from _running_server(Settings(home=home, postgres_port=free_port()))
+
+
+@contextmanager
+def server_home() -> Iterator[Path]:
+    """A folder for a server's data.
+
+    Not under pytest's own temporary folder: the server of root runs as another user, and each new pytest
+    session shuts that folder to all but its owner.
+    """
+    with tempfile.TemporaryDirectory(prefix="vqi-test-") as folder:
+        yield Path(folder)
+
+
+def _running_server(settings: Settings) -> Iterator[Settings]:
     create_cluster(settings)
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(server_command(settings), cwd="/", stdout=log, stderr=log, **run_as())
+    with (settings.root / "log").open("wb") as log:
+        # Nothing here has to survive a power cut, and many databases are made.
+        command = [*server_command(settings), "-c", "fsync=off", "-c", "full_page_writes=off"]
+        process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, **run_as())
         try:
-            wait_ready(settings)
+            wait_until(lambda: answers(settings), 60, "PostgreSQL does not start")
             yield settings
         finally:
             process.send_signal(signal.SIGINT)  # the fast shutdown: does not wait for clients

