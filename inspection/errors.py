@@ -12,6 +12,8 @@
     ├── RegistryError          a decision about a model that cannot be taken
     ├── ImportDataError        a labelled data set that cannot be loaded
     ├── InsufficientDataError  too little evidence to train, calibrate or judge
+    ├── OverloadError          no capacity, or no model, to judge a part just now
+    ├── DuplicateError         an inspection id used again for another image
     └── ServiceError           a managed process or database that does not answer
 
 The message says what is wrong and what to do, in one line: it is what a person reads.
@@ -64,6 +66,14 @@ class ImportDataError(InspectionError):
 
 class InsufficientDataError(InspectionError):
     """Too little evidence to train, to calibrate or to judge."""
+
+
+class OverloadError(InspectionError):
+    """No capacity, or no model, to judge a part just now: try again, or let a person look."""
+
+
+class DuplicateError(InspectionError):
+    """An inspection id used again for another image."""
 
 
 class ServiceError(InspectionError):

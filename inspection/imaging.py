@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.errors import ImageTooLargeError, NotAnImageError, UnsupportedImageError
+from inspection.exif import UPRIGHT, orientation
 from inspection.outline import part_window
 
 MAX_BYTES = 16 * 2**20
@@ -99,7 +100,8 @@ def inspect_header(data: bytes) -> Header:
 
     Raises:
         ImageTooLargeError: over `MAX_BYTES` or `MAX_PIXELS`.
-        UnsupportedImageError: an image, but neither JPEG nor 8-bit PNG.
+        UnsupportedImageError: an image, but neither JPEG nor 8-bit PNG, or one that its EXIF block
+            says to turn before it is looked at.
         NotAnImageError: neither, or a damaged header.
     """
     if len(data) > MAX_BYTES:
@@ -118,6 +120,9 @@ def inspect_header(data: bytes) -> Header:
         )
     if min(header.width, header.height) < 1:
         raise NotAnImageError("the header tells an empty image")
+    turned = orientation(data)
+    if turned != UPRIGHT:
+        raise UnsupportedImageError(f"EXIF orientation {turned}: save the image upright, without the mark")
     return header
 
 
@@ -138,8 +143,6 @@ def decode(data: bytes, header: Header, min_width: int = 0, min_height: int = 0)
     """
     if header.kind == "png":
         return _decode_png(data)
-    if not data.rstrip(b"\0").endswith(b"\xff\xd9") and b"\xff\xd9" not in data[-1024:]:
-        raise NotAnImageError("the JPEG ends before its end marker: it is truncated")
     try:
         pixels = simplejpeg.decode_jpeg(
             data,
@@ -149,7 +152,7 @@ def decode(data: bytes, header: Header, min_width: int = 0, min_height: int = 0)
             min_height=min_height,
             min_width=min_width,
             min_factor=1,
-            strict=True,
+            strict=True,  # a truncated file is an error and not a picture with a grey end
         )
     except ValueError as error:
         raise NotAnImageError(f"the JPEG does not decode: {error}") from error
@@ -173,7 +176,10 @@ def load_frame(data: bytes, preprocessing: Preprocessing) -> Frame:
     rows, columns = pixels.shape[:2]
     window, found = Window(0, 0, columns, rows), True
     if preprocessing.crop == "part":
-        size = round(preprocessing.crop_width * columns), round(preprocessing.crop_height * rows)
+        size = (
+            max(1, round(preprocessing.crop_width * columns)),
+            max(1, round(preprocessing.crop_height * rows)),
+        )
         (x, y), found = part_window(pixels, *size)
         window = Window(x, y, *size)
         pixels = pixels[y : y + size[1], x : x + size[0]]
@@ -218,7 +224,7 @@ def _scaled(window: Window, by_x: float, by_y: float) -> Window:
 def _jpeg_header(data: bytes) -> Header:
     try:
         height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:  # KeyError: a colour layout that simplejpeg has no name for
         raise NotAnImageError(f"the JPEG header is damaged: {error}") from error
     if colour in ("CMYK", "YCCK"):
         raise UnsupportedImageError("a CMYK JPEG: save it as RGB or grey first")
@@ -238,7 +244,9 @@ def _decode_png(data: bytes) -> Pixels:
     # OpenCV fills the rest of a truncated PNG with black without a word; the last chunk tells.
     if b"IEND" not in data[-64:]:
         raise NotAnImageError("the PNG ends before its last chunk: it is truncated")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    # OpenCV turns an image by what it takes for an orientation: the header's rows and columns hold.
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise NotAnImageError("the PNG does not decode: it is damaged")
     return np.asarray(pixels, dtype=np.uint8)

@@ -96,6 +96,8 @@ class Ontology(BaseModel):
         owner: dict[str, str] = {}
         for defect_class in self.classes:
             for name in (defect_class.id, *defect_class.aliases):
+                if not normalise_label(name):
+                    raise ValueError(f"class {defect_class.id}: {name!r} is no name: nothing of it counts")
                 other = owner.setdefault(normalise_label(name), defect_class.id)
                 if other != defect_class.id:
                     raise ValueError(f"alias {name!r} stands in both {other} and {defect_class.id}")
@@ -150,6 +152,8 @@ def load_ontology(path: Path) -> Ontology:
         return parse_ontology(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OntologyError(f"cannot read the ontology {path}: {error.strerror}; set VQI_ONTOLOGY") from error
+    except UnicodeDecodeError as error:
+        raise OntologyError(f"{path}: no UTF-8 text: save it as UTF-8") from error
     except OntologyError as error:
         raise OntologyError(f"{path}: {error}") from error
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 WORKING_WIDTH = 256
 MIN_SHARE, MAX_SHARE = 0.01, 0.95
+MIN_CONTRAST = 10  # grey levels; sensor noise alone parts into classes of less than one
 
 
 def part_outline(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
@@ -21,13 +22,18 @@ def part_outline(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
 
     Returns:
         (x, y, width, height) in pixels of `pixels`, or None when nothing like a part stands out:
-        the region covers less than 1 % or more than 95 % of the frame.
+        the two classes differ by less than 10 of 255 in the mean, or the region covers less than
+        1 % or more than 95 % of the frame.
     """
     rows, columns = pixels.shape[:2]
     factor = min(1.0, WORKING_WIDTH / columns)
     size = max(1, round(columns * factor)), max(1, round(rows * factor))
     grey = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    _, mask = cv2.threshold(cv2.GaussianBlur(grey, (5, 5), 0), 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    grey = cv2.GaussianBlur(grey, (5, 5), 0)
+    _, mask = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    dark, bright = grey[mask == 0], grey[mask == 1]
+    if not dark.size or not bright.size or bright.mean() - dark.mean() < MIN_CONTRAST:
+        return None
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     if border.mean() > 0.5:
         mask = 1 - mask

@@ -11,7 +11,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inspection.bundle import list_bundles, read_manifest
 from inspection.errors import BundleError, RegistryError
@@ -50,10 +50,14 @@ class ModelRegistry:
         self._seen: dict[str, Decision] = {}  # an event never changes, so each is read once
 
     def history(self) -> list[Decision]:
-        """Returns every decision, oldest first."""
+        """Returns every decision, oldest first.
+
+        Raises:
+            RegistryError: an entry is damaged; what is in force cannot be told then.
+        """
         for key in self.store.list(f"{PREFIX}/"):
             if key not in self._seen:
-                self._seen[key] = Decision.model_validate_json(self.store.get(key))
+                self._seen[key] = self._read(key)
         return [self._seen[key] for key in sorted(self._seen)]
 
     def models(self) -> list[str]:
@@ -85,14 +89,16 @@ class ModelRegistry:
     def rollback(self, to: str | None = None, *, actor: str, reason: str) -> Decision:
         """Goes back to `to`, or to the model that was in production before the present one.
 
+        A second time it goes one further, and never forward to a model that was left.
+
         Raises:
             RegistryError: there is nothing to go back to.
         """
         current = self.production()
-        target = self.find(to) if to else self._before(current)
-        if target is None:
+        earlier = self._line()[:-1]
+        if not to and not earlier:
             raise RegistryError("there is no earlier production model to go back to: name one with --to")
-        return self._decide("rollback", actor, reason, target, current)
+        return self._decide("rollback", actor, reason, self.find(to or earlier[-1]), current)
 
     def pause(self, *, actor: str, reason: str) -> Decision:
         """Stops parts from being accepted without a person, until `resume`."""
@@ -124,15 +130,30 @@ class ModelRegistry:
             raise RegistryError(f"this model cannot be used: {error}") from error
         return found[0]
 
-    def _before(self, current: str | None) -> str | None:
-        previous = [
-            d.previous for d in self.history() if d.model == current and d.previous not in (None, current)
-        ]
-        return previous[-1] if previous else None
+    def _line(self) -> list[str]:
+        """Returns the production models that led to the present one, which comes last."""
+        line: list[str] = []
+        for decision in self.history():
+            if decision.action not in ("approve", "rollback") or decision.model is None:
+                continue
+            if decision.action == "rollback" and decision.model in line:
+                while line[-1] != decision.model:
+                    line.pop()
+            elif line[-1:] != [decision.model]:
+                line.append(decision.model)
+        return line
+
+    def _read(self, key: str) -> Decision:
+        try:
+            return Decision.model_validate_json(self.store.get(key))
+        except ValidationError as error:
+            raise RegistryError(f"{self.store.url}/{key} is no decision: restore it from a backup") from error
 
     def _decide(
         self, action: Action, actor: str, reason: str, model: str | None = None, previous: str | None = None
     ) -> Decision:
+        if not actor.strip():
+            raise RegistryError("a decision needs a person: say who takes it")
         if not reason.strip():
             raise RegistryError("a decision needs a reason: say why with --reason")
         decision = Decision(

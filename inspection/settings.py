@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
 
+from inspection.alert_rules import AlertLimits
 from inspection.errors import SettingsError
 
 DATABASES = ("quality_vision", "qms", "erp", "warehouse", "dagster")
@@ -32,9 +35,19 @@ class Settings(BaseSettings):
             loopback only.
         notify: notification URLs, separated by blanks.
         profile: name of the model profile (see `inspection.profiles`).
+        alerts: limits of the alert rules; as JSON in the environment, what it leaves out keeps its default.
+        provider: where the model runs in the service; a provider that is missing is an error.
+        threads: threads of one inference; 0 leaves the number to ONNX Runtime (one per core).
+        service_concurrency: parts that are worked on at a time; `service_queue` more may wait, and
+            beyond those the service answers 503.
+        deadline_ms: a part without a verdict after this time goes to a person.
+        upload_seconds: a client that takes longer to send one image is cut off.
+        confidence_threshold: below it a person looks at the part; routing only.
+        audit_share: share of automatically accepted and rejected parts that a person looks at.
+        new_annotations_for_training: how many annotations since the last split release start a training.
     """
 
-    model_config = SettingsConfigDict(env_prefix="VQI_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VQI_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Path = Path(".vqi")
 
@@ -51,7 +64,18 @@ class Settings(BaseSettings):
     api_keys: Path | None = None
     notify: SecretStr = SecretStr("")
     profile: str = "demo"
+    alerts: AlertLimits = AlertLimits()
+    new_annotations_for_training: int = Field(default=500, ge=1)
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
+
+    provider: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=0, ge=0)
+    service_concurrency: int = Field(default=2, ge=1)
+    service_queue: int = Field(default=50, ge=0)
+    deadline_ms: int = Field(default=5000, gt=0)
+    upload_seconds: float = Field(default=10, gt=0)
+    confidence_threshold: float = Field(default=0.8, ge=0, le=1)
+    audit_share: float = Field(default=0.05, gt=0, le=1)
 
     host: str = "127.0.0.1"
     postgres_port: int = 54329
@@ -89,7 +113,7 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"no database server under {self.root}: run `vqi up`, or set {variable} to your own"
             ) from error
-        return f"postgresql://vqi:{quote(password)}@127.0.0.1:{self.postgres_port}/{database}"
+        return f"postgresql://vqi:{quote(password, safe='')}@127.0.0.1:{self.postgres_port}/{database}"
 
     def uses_embedded(self, database: str) -> bool:
         """Tells whether a database is on the embedded server."""
@@ -127,5 +151,17 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Returns the process's settings, read from the environment once."""
-    return Settings()
+    """Returns the process's settings, read from the environment once.
+
+    Raises:
+        SettingsError: a variable holds what its setting cannot be.
+    """
+    try:
+        return Settings()
+    except SourceError as error:
+        raise SettingsError(f"the environment: {error}: it must be JSON") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field, *inner = (str(part) for part in first["loc"])
+        place = ".".join([f"VQI_{field.upper()}", *inner])
+        raise SettingsError(f"the environment: {place}: {first['msg']}") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlparse
@@ -14,8 +16,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+TEMPORARY = ".put-"
+
+
 class ObjectStore(Protocol):
-    """Bytes under keys such as ``models/ab12/model.onnx``. A put is seen whole or not at all."""
+    """Bytes under keys such as ``models/ab12/model.onnx``. A put is seen whole or not at all.
+
+    A key is a relative path in its plainest form. Every method raises StoreError for another, and when
+    the store refuses.
+    """
 
     url: str
 
@@ -59,15 +68,20 @@ class LocalStore:
     def put(self, key: str, data: bytes) -> None:
         """Writes to a temporary name, syncs, and renames: a crash leaves the old object or the new one."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".put-")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._replace(path, data)
+        except OSError as error:
+            raise StoreError(f"cannot write {key!r} to {self.url}: {error.strerror}") from error
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            # mkstemp makes the file private; an object is as readable as the folder's umask says.
-            Path(temporary).chmod(0o644)
+            Path(temporary).chmod(0o644)  # mkstemp makes it private; the service may be another user
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -77,8 +91,10 @@ class LocalStore:
         """Reads an object; raises StoreError when there is none."""
         try:
             return self._path(key).read_bytes()
-        except (FileNotFoundError, IsADirectoryError) as error:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise StoreError(f"no object {key!r} in {self.url}") from error
+        except OSError as error:
+            raise StoreError(f"cannot read {key!r} from {self.url}: {error.strerror}") from error
 
     def exists(self, key: str) -> bool:
         """Tells whether there is an object."""
@@ -86,25 +102,25 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> list[str]:
         """Returns the keys that start with `prefix`, sorted."""
-        folder = self.root / PurePosixPath(prefix).parent if not prefix.endswith("/") else self.root / prefix
+        _check_prefix(prefix)
+        folder = (self.root / f"{prefix}*").parent  # the last part of a prefix may be half a name
         if not folder.is_dir():
             return []
         keys = (
             path.relative_to(self.root).as_posix()
             for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(".put-")
+            if path.is_file() and not path.name.startswith(TEMPORARY)
         )
         return sorted(key for key in keys if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
-        self._path(key).unlink(missing_ok=True)
+        if self.exists(key):
+            self._path(key).unlink(missing_ok=True)  # somebody else may have been faster
 
     def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key)
-        if not key or parts.is_absolute() or ".." in parts.parts:
-            raise StoreError(f"{key!r} is no object key: it must be a relative path without '..'")
-        return self.root / parts
+        _check_key(key)
+        return self.root / key
 
 
 class S3Store:
@@ -118,28 +134,62 @@ class S3Store:
 
     def put(self, key: str, data: bytes) -> None:
         """Writes or replaces an object."""
-        self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+        _check_key(key)
+        with self._refusals():
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
 
     def get(self, key: str) -> bytes:
         """Reads an object; raises StoreError when there is none."""
-        try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
-        except self._client.exceptions.NoSuchKey as error:
-            raise StoreError(f"no object {key!r} in {self.url}") from error
+        _check_key(key)
+        with self._refusals():
+            try:
+                return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+            except self._client.exceptions.NoSuchKey as error:
+                raise StoreError(f"no object {key!r} in {self.url}") from error
 
     def exists(self, key: str) -> bool:
         """Tells whether there is an object."""
-        return key in self.list(key)
+        _check_key(key)
+        name = self._prefix + key
+        with self._refusals():  # of all keys that begin like this one, it would be the first
+            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=name, MaxKeys=1)
+        return any(item["Key"] == name for item in page.get("Contents", []))
 
     def list(self, prefix: str = "") -> list[str]:
         """Returns the keys that start with `prefix`, sorted."""
+        _check_prefix(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix
         )
-        return sorted(
-            item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", [])
-        )
+        with self._refusals():
+            names = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return sorted(name.removeprefix(self._prefix) for name in names)
 
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        _check_key(key)
+        with self._refusals():
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise StoreError(
+                f"{self.url}: {error}; check VQI_ARTIFACTS, the AWS variables and the bucket"
+            ) from error
+
+
+def _check_key(key: str) -> None:
+    path = PurePosixPath(key)
+    # Another spelling of a path (a//b, a/./b) would be the same file in a folder, another object in S3.
+    if not path.parts or path.is_absolute() or ".." in path.parts or str(path) != key or "\0" in key:
+        raise StoreError(f"{key!r} is no object key: it must be a plain relative path without '..'")
+
+
+def _check_prefix(prefix: str) -> None:
+    if prefix.startswith("/") or ".." in prefix.split("/") or "\0" in prefix:
+        raise StoreError(f"{prefix!r} is no prefix of object keys: it must be relative and without '..'")

@@ -75,18 +75,31 @@ create table if not exists inference.reviews (
     stored_at     timestamptz not null default clock_timestamp()
 );
 
--- cleared_at is set when the condition has gone; a rule fires again only after that.
+-- cleared_at is set when the condition has gone or a person has answered it; a rule fires again only
+-- after that.
 create table if not exists monitoring.alerts (
-    alert_id   uuid primary key,
-    rule       text not null,
-    scope      text not null,                      -- a line, or 'plant'
-    severity   text not null check (severity in ('warning', 'high', 'critical')),
-    value      double precision,
-    bound      double precision,                   -- one-sided 95 % lower bound where there is one
-    threshold  double precision,
-    action     text not null,
-    message    text not null,
-    fired_at   timestamptz not null default clock_timestamp(),
-    cleared_at timestamptz
+    alert_id       uuid primary key,
+    rule           text not null,
+    scope          text not null,                  -- a line, a model, or 'plant'
+    severity       text not null check (severity in ('warning', 'high', 'critical')),
+    value          double precision,
+    bound          double precision,               -- one-sided 95 % lower bound where there is one
+    threshold      double precision,
+    action         text not null,
+    message        text not null,
+    evidence       text[] not null default '{}',   -- inspection_id of each part that it rests on
+    follows_resume text,                           -- the last resume before it; a later one answers it
+    fired_at       timestamptz not null default clock_timestamp(),
+    notified_at    timestamptz,                    -- null until somebody has been told
+    cleared_at     timestamptz
 );
 create unique index if not exists one_open_alert on monitoring.alerts (rule, scope) where cleared_at is null;
+
+-- Images that reading them found missing or damaged; the newest finding replaces an older one.
+create schema if not exists features;
+create table if not exists features.unreadable_images (
+    image_id   text primary key,
+    image_path text not null,
+    reason     text not null,
+    seen_at    timestamptz not null default clock_timestamp()
+);

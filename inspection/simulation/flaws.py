@@ -102,7 +102,7 @@ class Flaws:
 
     def _amount(self, rows: pa.Table) -> int:
         available = int(rows.num_rows)
-        return min(available // 4, max(AT_LEAST, round(SHARE * available)))
+        return min(available, max(AT_LEAST, round(SHARE * available)))
 
     def _copies(self, rows: pa.Table, key: str | None, name: str) -> pa.Table:
         """Copies of random rows under new keys, counted as `name`."""

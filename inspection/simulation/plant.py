@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from inspection.errors import SettingsError
 from inspection.ontology import Ontology, load_ontology
 from inspection.settings import Settings
 from inspection.simulation.calibration import write_calibration
@@ -33,6 +34,7 @@ from inspection.simulation.vocabulary import CLASS_OF_KIND, vocabulary
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 TRUTH_FILE = "plant_truth.parquet"
 DAYS = 150
+LEAST_IMAGES = 60
 ANNOTATED_SHARE = 0.93
 ANNOTATOR_SHARES = (0.55, 0.27, 0.18)
 SECOND_INSPECTOR_SHARE = 0.10
@@ -86,9 +88,12 @@ def simulate_plant(
         progress: called with (images done, images).
 
     Raises:
+        SettingsError: too few images.
         OntologyError: the taxonomy lacks a class that the plant draws.
         ServiceError: a database does not answer.
     """
+    if images < LEAST_IMAGES:
+        raise SettingsError(f"a plant of {images} images is too small: ask for {LEAST_IMAGES} or more")
     ontology = load_ontology(settings.ontology_file)
     words = vocabulary(ontology)
     planning, seeing, deciding, spoiling = (np.random.default_rng([seed, stage]) for stage in range(4))

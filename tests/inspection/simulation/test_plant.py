@@ -116,10 +116,10 @@ def test_the_taxonomy_and_the_calibration_are_there(plant: tuple[Settings, Plant
 
 
 def test_filling_again_replaces_and_repeats(settings: Settings) -> None:
-    first = simulate_plant(settings, images=60, workers=1)
+    first = simulate_plant(settings, images=60, workers=1, width=512, height=384)
     keys = "select annotation_id, defect_type from inspection.defect_annotations order by 1"
     before, files = query(settings, "quality_vision", keys), contents(settings.images)
-    assert simulate_plant(settings, images=60, workers=1) == first
+    assert simulate_plant(settings, images=60, workers=1, width=512, height=384) == first
     assert query(settings, "quality_vision", keys) == before
     assert contents(settings.images) == files
 
@@ -140,6 +140,11 @@ def test_volume_without_pictures(settings: Settings) -> None:
         n for kind, n in bad.items() if kind.startswith("defect_annotations")
     )
     assert report.images_rendered == 0
+
+
+def test_too_small_a_plant(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="60"):
+        simulate_plant(Settings(home=tmp_path), images=59)
 
 
 def test_too_little_volume(settings: Settings) -> None:

@@ -1,0 +1,116 @@
+"""Whether the labels are good enough to learn from: measured values against limits from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from inspection.errors import SettingsError
+from inspection.warehouse import transaction
+
+DEFAULT_LIMITS = Path(__file__).with_name("label_limits.yaml")
+
+Share = Field(ge=0, le=1)
+
+
+class AgreementLimits(BaseModel):
+    """Agreement of pairs of annotators that has to be exceeded, each 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    overall: float = Share
+    safety_critical: float = Share
+    clean: float = Share
+    pairs: dict[str, float] = Field(default_factory=dict)
+
+
+class LabelLimits(BaseModel):
+    """What the labels are held to.
+
+    Attributes:
+        agreement: of annotators.
+        minimum_rows: images that a training set needs, by model profile.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agreement: AgreementLimits
+    minimum_rows: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement in one scope against its limit.
+
+    Attributes:
+        scope: row of ``marts.label_agreement``.
+        pairs: pairs of annotators behind the rate; 0 makes the check not applicable.
+        rate: share that agrees, 0 to 1.
+        kappa: agreement beyond chance, -1 to 1.
+        limit: what `rate` has to exceed.
+    """
+
+    scope: str
+    pairs: int
+    rate: float | None
+    kappa: float | None
+    limit: float
+
+    @property
+    def status(self) -> str:
+        """``passed``, ``failed``, or ``not applicable`` where nobody can agree or not."""
+        if self.rate is None:
+            return "not applicable"
+        return "passed" if self.rate > self.limit else "failed"
+
+
+def load_limits(path: Path) -> LabelLimits:
+    """Reads limits from a YAML file.
+
+    Raises:
+        SettingsError: the file is missing or holds something else.
+    """
+    try:
+        return LabelLimits.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}; set VQI_LABEL_LIMITS") from error
+    except (ValidationError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} holds no label limits: {error}") from error
+
+
+def measure_agreement(dsn: str, limits: AgreementLimits) -> tuple[Agreement, ...]:
+    """Holds ``marts.label_agreement`` against the limits, in the classes of the ontology in force.
+
+    Args:
+        dsn: libpq URI of the warehouse, with the label marts built.
+        limits: by kind of class.
+    """
+    with transaction(dsn) as warehouse:
+        warehouse.execute(
+            "select defect_class, clean, safety_critical from marts.dim_defect_class order by class_position"
+        )
+        classes = warehouse.fetchall()
+        warehouse.execute("select scope, pairs, agreement_rate, kappa from marts.label_agreement")
+        measured = {scope: values for scope, *values in warehouse.fetchall()}
+    wanted = {"overall": limits.overall, **dict(_class_limits(classes, limits)), **_pair_limits(limits)}
+    return tuple(
+        Agreement(scope, *measured.get(scope, (0, None, None)), limit) for scope, limit in wanted.items()
+    )
+
+
+def _class_limits(
+    classes: list[tuple[str, bool, bool]], limits: AgreementLimits
+) -> Iterator[tuple[str, float]]:
+    for defect_class, clean, safety_critical in classes:
+        if clean:
+            yield f"class:{defect_class}", limits.clean
+        elif safety_critical:
+            yield f"class:{defect_class}", limits.safety_critical
+
+
+def _pair_limits(limits: AgreementLimits) -> dict[str, float]:
+    return {f"pair:{pair}": limit for pair, limit in limits.pairs.items()}
