@@ -47,6 +47,7 @@ class Agreement:
     """Agreement in one scope against its limit.
 
     Attributes:
+        kind: which of `AgreementLimits` it is held against.
         scope: row of ``marts.label_agreement``.
         pairs: pairs of annotators behind the rate; 0 makes the check not applicable.
         rate: share that agrees, 0 to 1.
@@ -54,6 +55,7 @@ class Agreement:
         limit: what `rate` has to exceed.
     """
 
+    kind: str
     scope: str
     pairs: int
     rate: float | None
@@ -95,22 +97,19 @@ def measure_agreement(dsn: str, limits: AgreementLimits) -> tuple[Agreement, ...
         )
         classes = warehouse.fetchall()
         warehouse.execute("select scope, pairs, agreement_rate, kappa from marts.label_agreement")
-        measured = {scope: values for scope, *values in warehouse.fetchall()}
-    wanted = {"overall": limits.overall, **dict(_class_limits(classes, limits)), **_pair_limits(limits)}
+        measured = {scope: (pairs, rate, kappa) for scope, pairs, rate, kappa in warehouse.fetchall()}
+    wanted = [("overall", "overall", limits.overall), *_class_limits(classes, limits)]
+    wanted += [("pairs", f"pair:{pair}", limit) for pair, limit in limits.pairs.items()]
     return tuple(
-        Agreement(scope, *measured.get(scope, (0, None, None)), limit) for scope, limit in wanted.items()
+        Agreement(kind, scope, *measured.get(scope, (0, None, None)), limit) for kind, scope, limit in wanted
     )
 
 
 def _class_limits(
     classes: list[tuple[str, bool, bool]], limits: AgreementLimits
-) -> Iterator[tuple[str, float]]:
+) -> Iterator[tuple[str, str, float]]:
     for defect_class, clean, safety_critical in classes:
         if clean:
-            yield f"class:{defect_class}", limits.clean
+            yield "clean", f"class:{defect_class}", limits.clean
         elif safety_critical:
-            yield f"class:{defect_class}", limits.safety_critical
-
-
-def _pair_limits(limits: AgreementLimits) -> dict[str, float]:
-    return {f"pair:{pair}": limit for pair, limit in limits.pairs.items()}
+            yield "safety_critical", f"class:{defect_class}", limits.safety_critical

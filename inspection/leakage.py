@@ -113,7 +113,9 @@ def _none_of(warehouse: cursor, name: str, query: str, what: str) -> Leak:
 
 def _camera_balance(warehouse: cursor) -> Leak:
     cameras = _rows(warehouse, _CAMERAS)
-    warehouse.execute("select min(n) from (select count(*) as n from marts.training_dataset group by split) t")
+    warehouse.execute(
+        "select min(n) from (select count(*) as n from marts.training_dataset group by split) t"
+    )
     ((smallest,),) = warehouse.fetchall()
     if smallest is None:
         return Leak("cameras_balanced", "not applicable", "the training set is empty")

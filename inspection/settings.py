@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         notify: notification URLs, separated by blanks.
         profile: name of the model profile (see `inspection.profiles`).
         alerts: limits of the alert rules; as JSON in the environment, what it leaves out keeps its default.
+        label_limits: file of what the labels are held to; ``None`` means the default of `label_limits_file`.
+        split_policy: how training, validation and test are dealt (see `inspection.splits`).
+        split_window_days: how far back before its date a split release reaches.
         provider: where the model runs in the service; a provider that is missing is an error.
         threads: threads of one inference; 0 leaves the number to ONNX Runtime (one per core).
         service_concurrency: parts that are worked on at a time; `service_queue` more may wait, and
@@ -66,6 +69,9 @@ class Settings(BaseSettings):
     profile: str = "demo"
     alerts: AlertLimits = AlertLimits()
     new_annotations_for_training: int = Field(default=500, ge=1)
+    label_limits: Path | None = None
+    split_policy: Literal["chronological", "grouped"] = "chronological"
+    split_window_days: int = Field(default=180, ge=1)
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
 
     provider: Literal["cpu", "cuda"] = "cpu"
@@ -147,6 +153,13 @@ class Settings(BaseSettings):
         if self.ontology is not None:
             return self.ontology.expanduser().resolve()
         return self.published_ontology if self.published_ontology.exists() else DEFAULT_ONTOLOGY
+
+    @property
+    def label_limits_file(self) -> Path:
+        """What the labels are held to: the configured file, else the default."""
+        from inspection.label_quality import DEFAULT_LIMITS
+
+        return DEFAULT_LIMITS if self.label_limits is None else self.label_limits.expanduser().resolve()
 
 
 @lru_cache(maxsize=1)

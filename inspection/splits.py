@@ -10,11 +10,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from psycopg2.extensions import cursor
 
-from inspection.errors import InsufficientDataError
+from inspection.errors import InsufficientDataError, SettingsError
 from inspection.warehouse import transaction
 
 Policy = Literal["chronological", "grouped"]
@@ -39,6 +39,18 @@ class SplitRelease:
     window_days: int
     sizes: dict[str, int]
     new: bool
+
+
+def parse_policy(text: str) -> Policy:
+    """Returns a policy by its name.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    for policy in get_args(Policy):
+        if policy == text:
+            return policy  # type: ignore[no-any-return]
+    raise SettingsError(f"no split policy {text!r}: there are {', '.join(get_args(Policy))}")
 
 
 def release_id(as_of: datetime, policy: Policy, window_days: int) -> str:

@@ -103,7 +103,10 @@ async def _open_multipart(headers: Headers, body: bytes) -> Upload:
         form = await parser.parse()
     except MultiPartException as error:
         raise HTTPException(422, f"the multipart body does not parse: {error.message}") from error
-    return await _split(form)
+    try:
+        return await _split(form)
+    finally:
+        await form.close()
 
 
 async def _split(form: FormData) -> Upload:

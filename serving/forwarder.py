@@ -62,6 +62,7 @@ class Forwarder(threading.Thread):
             except (psycopg2.Error, SettingsError) as error:
                 reason = str(error).strip().splitlines()[0]
                 log.warning("records wait in the outbox, next attempt in %.1f s: %s", pause, reason)
+                metrics.OUTBOX_UNSENT.set(self._outbox.count_unsent())
                 self._stopping.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 

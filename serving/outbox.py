@@ -21,6 +21,7 @@ from serving.records import PredictionRecord, ReviewRecord
 Kind = Literal["predictions", "reviews"]
 
 _SCHEMA = """
+begin;
 create table if not exists predictions (
     sequence      integer primary key,
     inspection_id text not null,
@@ -45,6 +46,7 @@ create index if not exists unsent_reviews on reviews (sequence)
     where sent_at is null and refused is null;
 create index if not exists reviews_of on reviews (inspection_id);
 create index if not exists for_person on predictions (sequence) where for_person;
+commit;
 """
 
 

@@ -49,7 +49,10 @@ _SCHEMA = {
         "detail": {"type": "string"},
     },
 }
-_ANSWER = {"description": "A problem, told in `detail`.", "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+_ANSWER: dict[str, object] = {
+    "description": "A problem, told in `detail`.",
+    "content": {MEDIA_TYPE: {"schema": _SCHEMA}},
+}
 RESPONSES: dict[int | str, dict[str, object]] = {"default": _ANSWER, 422: _ANSWER}
 
 

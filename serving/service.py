@@ -22,6 +22,7 @@ app = create_app()
 @bentoml.service(
     name="visual_inspection",
     workers=1,  # outbox, queue and pause state live in one process; replicas are whole services
+    logging={"access": {"enabled": False}},  # each part is in the outbox, with its timings
     http={"host": get_settings().host, "port": get_settings().service_port},
 )
 @bentoml.asgi_app(app, path="/")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from inspection.simulation.noise import Field
-from inspection.simulation.strokes import Patch, Points, area, lay, line, overlap, softened
+from inspection.simulation.strokes import Patch, area, lay, softened
 from inspection.simulation.surface import Canvas
 
 
@@ -56,21 +57,18 @@ def dust(rng: np.random.Generator, frame: Field, unit: float, amount: float) -> 
         amount: factor on how much of it there is.
     """
     rows, columns = frame.shape
+    veil = np.zeros(frame.shape, np.uint8)
     for _ in range(rng.poisson(16 * amount)):
-        place, radius = rng.uniform((0, 0), (columns, rows)), unit * rng.uniform(0.6, 1.7)
-        angle = np.linspace(0, 2 * np.pi, 9)[:-1]
-        ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius * rng.uniform(0.6, 1.3, (8, 1))
-        _veil(frame, place + ring, unit, rng.uniform(0.15, 0.5), filled=True)
+        place, radius = rng.uniform((0, 0), (columns, rows)), unit * rng.uniform((0.6, 0.6), (1.7, 1.7))
+        middle, axes = ((16 * values).astype(int).tolist() for values in (place, radius))
+        cover = 255 * rng.uniform(0.25, 0.75)
+        cv2.ellipse(veil, middle, axes, 0, 0, 360, (cover,), cv2.FILLED, cv2.LINE_AA, 4)
     for _ in range(rng.poisson(1.6 * amount)):
         turn = np.cumsum(rng.normal(0, 0.22, 22)) + rng.uniform(0, 6.3) + rng.normal(0, 0.12) * np.arange(22)
         steps = unit * rng.uniform(1.2, 2.6) * np.stack([np.cos(turn), np.sin(turn)], axis=1)
         fibre = rng.uniform((0, 0), (columns, rows)) + np.cumsum(steps, axis=0)
-        _veil(frame, fibre, unit, rng.uniform(0.15, 0.4), filled=False)
-
-
-def _veil(frame: Field, points: Points, unit: float, cover: float, *, filled: bool) -> None:
-    sharp = area(points, unit) if filled else line(points, np.full(len(points) - 1, 1.1 * unit), unit)
-    patch = softened(sharp, 0.7 * unit)
-    there, own = overlap(frame.shape, patch)
+        points, cover = (16 * fibre).astype(np.int32), 255 * rng.uniform(0.2, 0.5)
+        cv2.polylines(veil, [points], False, (cover,), max(1, round(unit)), cv2.LINE_AA, 4)
+    soft = cv2.GaussianBlur(veil, (0, 0), 0.7 * unit)
     # Dust is light grey: it brightens the mat and hardly changes bright metal.
-    frame[there] += cover * patch.alpha[own] * (0.85 - frame[there])
+    frame += np.asarray(soft, dtype=np.float32) * ((0.85 - frame) / np.float32(255))

@@ -32,8 +32,8 @@ create table raw_erp.production_orders (
     started_at timestamptz, completed_at timestamptz, updated_at timestamptz);
 create schema raw_calibration;
 create table raw_calibration.camera_config (
-    camera_id text, line_id text, plant_id text, effective_from text);
-insert into raw_calibration.camera_config values ('A/1', 'line-a', 'plant-1', '2026-01-01');
+    camera_id text, line_id text, plant_id text, width integer, height integer, effective_from text);
+insert into raw_calibration.camera_config values ('A/1', 'line-a', 'plant-1', 1024, 768, '2026-01-01');
 """
 MARTS = ["dim_defect_class", "fct_predictions", "fct_reviews", "fct_overrides", "quality_metrics"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspection.errors import OntologyError
@@ -80,6 +80,7 @@ def test_resolve(label: str, expected: str | None) -> None:
     assert parse(CLEAN, DENT, RUST).resolve(label) == expected
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_resolve_ignores_case_blanks_underscores_and_hyphens(data: st.DataObject) -> None:
     ontology = load_ontology(DEFAULT_ONTOLOGY)
@@ -90,6 +91,7 @@ def test_resolve_ignores_case_blanks_underscores_and_hyphens(data: st.DataObject
     assert ontology.resolve(typed) == ontology.aliases[name]
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_normalising_twice_changes_nothing(label: str) -> None:
     # Not every letter of every script folds in one step; the letters of our labels do.
@@ -100,7 +102,14 @@ def test_normalising_twice_changes_nothing(label: str) -> None:
 
 @pytest.mark.parametrize(
     ("area", "equal_steps", "own_bounds"),
-    [(0.0, "a", "a"), (0.01, "a", "a"), (0.02, "a", "b"), (1 / 3, "a", "c"), (0.5, "b", "c"), (1.0, "c", "c")],
+    [
+        (0.0, "a", "a"),
+        (0.01, "a", "a"),
+        (0.02, "a", "b"),
+        (1 / 3, "a", "c"),
+        (0.5, "b", "c"),
+        (1.0, "c", "c"),
+    ],
 )
 def test_severity_steps(area: float, equal_steps: str, own_bounds: str) -> None:
     # Equal steps over three levels end at 1/3 and 2/3; a bound belongs to the level below it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -24,6 +24,7 @@ def test_with_one_miss_it_takes_473() -> None:
     assert clopper_pearson_lower(472, 473) >= 0.99 > clopper_pearson_lower(471, 472)
 
 
+@settings(max_examples=50, deadline=None)
 @given(counts)
 def test_exact_bounds_agree_with_scipy(count: tuple[int, int]) -> None:
     successes, total = count
@@ -33,6 +34,7 @@ def test_exact_bounds_agree_with_scipy(count: tuple[int, int]) -> None:
     assert clopper_pearson_upper(*count) == pytest.approx(test.proportion_ci(0.95).high, abs=1e-9)
 
 
+@settings(max_examples=50, deadline=None)
 @given(counts)
 def test_upper_bound_mirrors_the_lower(count: tuple[int, int]) -> None:
     successes, total = count
@@ -40,6 +42,7 @@ def test_upper_bound_mirrors_the_lower(count: tuple[int, int]) -> None:
     assert clopper_pearson_upper(successes, total) == pytest.approx(mirrored, abs=1e-9)
 
 
+@settings(max_examples=50, deadline=None)
 @given(counts)
 def test_wilson_is_its_formula(count: tuple[int, int]) -> None:
     successes, total = count

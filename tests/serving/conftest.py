@@ -46,7 +46,8 @@ def station(offline: Settings) -> Iterator[Station]:
 
 @pytest.fixture
 def client(station: Station) -> Iterator[Client]:
-    yield from connect(station)
+    with connect(station) as connected:
+        yield connected
 
 
 class Client:
@@ -69,6 +70,7 @@ class Client:
             return await client.request(method, url, **options)  # type: ignore[arg-type]
 
 
+@contextmanager
 def connect(station: Station, **headers: str) -> Iterator[Client]:
     client = Client(station, **headers)
     with client.runner:

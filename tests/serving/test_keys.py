@@ -44,7 +44,8 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def guarded(station: Station, key_file: Path) -> Iterator[Client]:
-    yield from connect(replace(station, keyring=load_keys(key_file)))
+    with connect(replace(station, keyring=load_keys(key_file))) as connected:
+        yield connected
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ cameras as (
 -- A camera that the calibration files do not know stands where its images' orders say.
 camera_lines as (
 
-    select distinct on (camera_id)
-        camera_id,
-        line_id
-    from {{ ref('int_images') }}
-    where line_id is not null
-    order by camera_id, capture_timestamp desc
+    select distinct on (images.camera_id)
+        images.camera_id,
+        orders.line_id
+    from {{ ref('stg_images') }} as images
+    inner join {{ ref('stg_production_orders') }} as orders
+        on images.production_order_id = orders.production_order_id
+    order by images.camera_id asc, images.capture_timestamp desc
 
 )
 

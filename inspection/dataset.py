@@ -1,0 +1,141 @@
+"""The training dataset as the warehouse tells it: which image, which labels, which side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Literal, cast
+
+from inspection.errors import InsufficientDataError
+from inspection.warehouse import transaction
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """An annotated defect, in pixels of the original image."""
+
+    defect_class: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image.
+
+    Attributes:
+        image_path: relative to the image root.
+        label: the primary label; the clean class's id for a part without defects.
+        labels: all defect classes; empty for a part without defects.
+        fold_id: 1 to 5; None in test.
+        sample_weight: 1 / the probability that balancing kept the row, at least 1.
+        boxes: of the classes in `labels`; a label need not have one.
+    """
+
+    image_id: str
+    image_path: str
+    part_type: str
+    camera_id: str
+    line_id: str
+    production_order_id: str
+    captured_at: datetime
+    label: str
+    labels: tuple[str, ...]
+    split: Split
+    fold_id: int | None
+    sample_weight: float
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def day(self) -> date:
+        """The day of capture, UTC."""
+        return self.captured_at.astimezone(UTC).date()
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The samples of one split release, in the order of `Sample.image_id`."""
+
+    split_release: str
+    samples: tuple[Sample, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the release and of each row: equal data have an equal fingerprint."""
+        rows = [asdict(sample) for sample in sorted(self.samples, key=lambda s: s.image_id)]
+        text = json.dumps([self.split_release, rows], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def side(self, split: Split) -> tuple[Sample, ...]:
+        """Returns the samples of one side."""
+        return tuple(sample for sample in self.samples if sample.split == split)
+
+    def only(self, image_ids: Iterable[str]) -> TrainingData:
+        """Returns the data without the images that are not named, such as unreadable ones."""
+        kept = set(image_ids)
+        return TrainingData(self.split_release, tuple(s for s in self.samples if s.image_id in kept))
+
+
+def read_training_data(dsn: str) -> TrainingData:
+    """Reads ``marts.training_dataset`` and the consensus boxes.
+
+    Args:
+        dsn: libpq URI of the warehouse.
+
+    Raises:
+        InsufficientDataError: no split has been released, or nothing is in it.
+    """
+    with transaction(dsn) as cursor:
+        cursor.execute(
+            "select release_id from releases.split_releases order by created_at desc, release_id desc limit 1"
+        )
+        release = cursor.fetchone()
+        cursor.execute(
+            """
+            select image_id, defect_class, bbox_x, bbox_y, bbox_width, bbox_height
+            from marts.fct_image_boxes
+            order by image_id, defect_class, bbox_x, bbox_y, bbox_width, bbox_height
+            """
+        )
+        boxes: dict[str, list[Box]] = {}
+        for image_id, *box in cursor.fetchall():
+            boxes.setdefault(image_id, []).append(Box(*box))
+        cursor.execute(
+            """
+            select image_id, image_path, part_type, camera_id, line_id, production_order_id,
+                   capture_timestamp, label, labels, split, fold_id, sample_weight
+            from marts.training_dataset
+            order by image_id
+            """
+        )
+        samples = tuple(_sample(row, boxes) for row in cursor.fetchall())
+    if release is None or not samples:
+        raise InsufficientDataError("the training dataset is empty: label images and release a split first")
+    return TrainingData(str(release[0]), samples)
+
+
+def _sample(row: tuple[object, ...], boxes: dict[str, list[Box]]) -> Sample:
+    image_id, path, part, camera, line, order, captured, label, labels, split, fold, weight = row
+    return Sample(
+        image_id=str(image_id),
+        image_path=str(path),
+        part_type=str(part),
+        camera_id=str(camera),
+        line_id=str(line),
+        production_order_id=str(order),
+        captured_at=cast("datetime", captured),
+        label=str(label),
+        labels=tuple(cast("list[str]", labels)),
+        split=cast("Split", split),
+        fold_id=cast("int | None", fold),
+        sample_weight=float(cast("float", weight)),
+        boxes=tuple(boxes.get(str(image_id), ())),
+    )

@@ -1,0 +1,111 @@
+"""The network: pixels into channels, a timm backbone, one activation map per class, pooled to a logit."""
+
+from __future__ import annotations
+
+import hashlib
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+import inspection.learning.backbones  # noqa: F401  # registers our own networks
+from inspection.errors import SettingsError
+from inspection.profiles import ModelProfile
+
+PRIOR_LOGIT = -4.0
+"""First bias of each cell: defects are rare, and training should not begin by learning that."""
+
+
+def pool(maps: Tensor) -> Tensor:
+    """Pools the cells of each map by log-sum-exp (Pinheiro and Collobert 2015), without the mean.
+
+    One strong cell decides, as one defect does; weak cells add little, and each gets some gradient.
+
+    Args:
+        maps: cell logits, float [N, C, h, w].
+
+    Returns:
+        Image logits, float [N, C]; not below the largest cell, above it by log(h * w) at most.
+    """
+    return maps.flatten(2).logsumexp(2)
+
+
+class DefectNet(nn.Module):
+    """Tells for each defect class whether and where it is.
+
+    Call it with normalised images, float32 [N, 3, H, W]; it returns cell logits [N, C, h, w], of which
+    `pool` makes image logits.
+    """
+
+    def __init__(self, profile: ModelProfile, classes: int) -> None:
+        """Builds the network and loads its first weights as the profile says.
+
+        Raises:
+            SettingsError: the architecture is unknown, or its weights cannot be had.
+        """
+        super().__init__()
+        self.factor = profile.space_to_depth
+        self.backbone = _backbone(profile)
+        self.dropout = nn.Dropout2d(profile.drop_rate)
+        self.head = nn.Conv2d(self.backbone.num_features, classes, kernel_size=1)
+        nn.init.constant_(self.head.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns cell logits, float [N, C, h, w]."""
+        if self.factor > 1:
+            images = functional.pixel_unshuffle(images, self.factor)
+        features = self.backbone.forward_features(images)
+        maps: Tensor = self.head(self.dropout(features))
+        return maps
+
+
+def grid_size(model: nn.Module, height: int, width: int) -> tuple[int, int]:
+    """Returns rows and columns of the activation maps for images of a size."""
+    training = model.training
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        rows, columns = model.eval()(torch.zeros(1, 3, height, width, device=device)).shape[2:]
+    model.train(training)
+    return int(rows), int(columns)
+
+
+def _backbone(profile: ModelProfile) -> nn.Module:
+    options: dict[str, object] = {
+        "in_chans": 3 * profile.space_to_depth**2,
+        "num_classes": 0,
+        "global_pool": "",
+        "drop_path_rate": profile.drop_path_rate,
+    }
+    if profile.output_stride != 32:
+        options["output_stride"] = profile.output_stride
+    name = profile.architecture
+    if not timm.is_model(name):
+        raise SettingsError(f"timm knows no model {name!r}: see timm.list_models()")
+    try:
+        backbone: nn.Module = timm.create_model(name, pretrained=profile.pretrained == "imagenet", **options)
+    except (OSError, RuntimeError) as error:
+        if profile.pretrained != "imagenet":
+            raise
+        raise SettingsError(
+            f"the ImageNet weights of {name} cannot be fetched ({error}): on a machine without a network bring "
+            "a safetensors file and set model.pretrained: file, weights_file and weights_sha256 in the profile"
+        ) from error
+    if profile.pretrained == "file":
+        _load_weights(backbone, profile)
+    return backbone
+
+
+def _load_weights(backbone: nn.Module, profile: ModelProfile) -> None:
+    path = profile.weights_file
+    assert path is not None  # noqa: S101  # the profile checked it
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise SettingsError(f"cannot read the weights {path}: {error.strerror}") from error
+    if found != profile.weights_sha256:
+        raise SettingsError(f"{path} has SHA-256 {found}, the profile says {profile.weights_sha256}")
+    outcome = backbone.load_state_dict(load_file(path), strict=False)
+    if outcome.missing_keys:
+        raise SettingsError(f"{path} lacks weights of {profile.architecture}: {outcome.missing_keys[:3]} ...")

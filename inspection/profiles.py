@@ -1,0 +1,181 @@
+"""Model profiles: everything that decides how a model is trained and judged, as files.
+
+``Settings.profile`` names one of ``inspection/profiles/*.yaml``, or gives the path of one's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inspection.errors import SettingsError
+from inspection.imaging import Preprocessing
+
+FOLDER = Path(__file__).with_name("profiles")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelProfile(_Part):
+    """The network.
+
+    Attributes:
+        architecture: a timm model name; ours are registered in `inspection.learning.backbones`.
+        pretrained: where the backbone's first weights come from: random, timm's, or `weights_file`.
+        weights_file: safetensors file of the backbone, for ``pretrained: file``.
+        weights_sha256: its hash; another file is refused.
+        space_to_depth: factor by which pixels are moved into channels before the backbone.
+        output_stride: of the backbone, counted after `space_to_depth`; 32 is timm's default.
+        drop_rate: dropout before the head; likewise `drop_path_rate` in the backbone.
+    """
+
+    architecture: str
+    pretrained: Literal["none", "imagenet", "file"] = "none"
+    weights_file: Path | None = None
+    weights_sha256: str | None = None
+    space_to_depth: int = Field(default=1, ge=1)
+    output_stride: Literal[4, 8, 16, 32] = 32
+    drop_rate: float = Field(default=0.0, ge=0, lt=1)
+    drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if (self.pretrained == "file") != (self.weights_file is not None and self.weights_sha256 is not None):
+            raise ValueError("pretrained: file goes with weights_file and weights_sha256, and only they with it")
+        return self
+
+
+class TrainingProfile(_Part):
+    """The training loop.
+
+    Attributes:
+        learning_rate: of AdamW at its peak; a cosine takes it to zero after `warmup_epochs`.
+        patience: epochs without a better validation loss after which training stops.
+        clip_norm: largest norm of the gradient.
+        minimum_per_class: each defect class is shown at least this often an epoch, by repetition.
+        minimum_rows: fewer training images are refused.
+        device: where it runs; there is no quiet move from one to the other.
+        precision: of the network's arithmetic; ``bfloat16`` is faster only where the processor has it.
+        frames_in_memory: keep decoded frames (1 MB each at 416x832) instead of decoding each epoch.
+    """
+
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_epochs: float = Field(ge=0)
+    patience: int = Field(gt=0)
+    clip_norm: float = Field(default=2.0, gt=0)
+    seed: int = 0
+    minimum_per_class: int = Field(default=0, ge=0)
+    minimum_rows: int = Field(gt=0)
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    frames_in_memory: bool = False
+
+
+class Augmentation(_Part):
+    """Random changes to training images; the labels and boxes follow them.
+
+    Attributes:
+        rotation_degrees: largest angle either way.
+        flip: probability of a horizontal flip, and of a vertical one.
+        crop_scale: smallest share of the area that a random resized crop keeps; 1 crops nothing.
+        brightness: largest relative change either way; likewise `contrast`.
+        noise: standard deviation of Gaussian noise, of values scaled to 0..1.
+        minimum_visible: a defect of whose box less than this share is left loses its label.
+    """
+
+    rotation_degrees: float = Field(default=0.0, ge=0, le=180)
+    flip: float = Field(default=0.0, ge=0, le=1)
+    crop_scale: float = Field(default=1.0, gt=0, le=1)
+    brightness: float = Field(default=0.0, ge=0, lt=1)
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    noise: float = Field(default=0.0, ge=0)
+    minimum_visible: float = Field(default=0.25, ge=0, le=1)
+
+
+class LossProfile(_Part):
+    """What training minimises.
+
+    Attributes:
+        box_weight: weight of the term that ties activation maps to annotated boxes.
+    """
+
+    box_weight: float = Field(default=1.0, ge=0)
+
+
+class CalibrationProfile(_Part):
+    """What validation must hold before thresholds are chosen on it.
+
+    Attributes:
+        minimum_positives: of each class, in validation.
+        minimum_negatives: likewise.
+    """
+
+    minimum_positives: int = Field(gt=0)
+    minimum_negatives: int = Field(gt=0)
+
+
+class GateLimits(_Part):
+    """What a model must reach on the test set before it may be deployed.
+
+    Attributes:
+        precision: lowest micro precision over defect classes; likewise `recall`.
+        false_reject_rate: largest share of good parts that the model rejects.
+        safety_critical_recall: lowest recall of each safety-critical class.
+        safety_critical_positives: test images of each such class below which nothing is concluded.
+        hold_bound: the one-sided 95 % lower bound of that recall must reach the limit as well.
+    """
+
+    precision: float = Field(default=0.95, ge=0, le=1)
+    recall: float = Field(default=0.93, ge=0, le=1)
+    false_reject_rate: float = Field(default=0.05, ge=0, le=1)
+    safety_critical_recall: float = Field(default=0.99, ge=0, le=1)
+    safety_critical_positives: int = Field(default=299, gt=0)
+    hold_bound: bool = True
+
+
+class Profile(_Part):
+    """How a model is made and judged."""
+
+    name: str
+    model: ModelProfile
+    preprocessing: Preprocessing
+    training: TrainingProfile
+    augmentation: Augmentation = Augmentation()
+    loss: LossProfile = LossProfile()
+    calibration: CalibrationProfile
+    gate: GateLimits = GateLimits()
+    confidence_threshold: float = Field(default=0.8, ge=0, le=1)
+    """Below it a person looks at the part: what the report counts as automatic."""
+
+
+def load_profile(name: str) -> Profile:
+    """Reads a profile.
+
+    Args:
+        name: of a file in ``inspection/profiles`` without its ending, or a path to a YAML file.
+
+    Raises:
+        SettingsError: there is no such profile, or it makes no sense; the message names the place.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise SettingsError(f"no profile {name!r}: there are {known} (VQI_PROFILE)") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is no YAML: {error}") from error
+    try:
+        return Profile.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"profile {name}: {place}: {first['msg'].removeprefix('Value error, ')}") from error
