@@ -5,10 +5,12 @@ import dagster as dg
 Selection = dg.AssetSelection
 
 CALIBRATION = Selection.key_prefixes(["raw", "calibration"])
+# Splits are released for a training, and not with each tick: what was test stays test until then.
+SPLIT = Selection.assets("split_release").downstream() & Selection.groups("labels")
 
 ingest_and_label = dg.define_asset_job(
     "ingest_and_label",
-    Selection.groups("ingestion", "labels") - CALIBRATION,
+    Selection.groups("ingestion", "labels") - CALIBRATION - SPLIT,
     description="What changed at the plant, and the labels that follow from it.",
 )
 calibration = dg.define_asset_job(
@@ -16,11 +18,9 @@ calibration = dg.define_asset_job(
     CALIBRATION,
     description="The cameras' calibration files.",
 )
-# A new training begins with a new split: what was annotated since takes part from there on.
 training = dg.define_asset_job(
     "training",
-    (Selection.assets("split_release").downstream() & Selection.groups("labels"))
-    | Selection.groups("features", "training", "evaluation", "deployment"),
+    SPLIT | Selection.groups("features", "training", "evaluation", "deployment"),
     description="From a new split release and the training dataset to a candidate for deployment.",
 )
 monitoring = dg.define_asset_job(

@@ -13,6 +13,7 @@ import httpx
 from inspection.errors import ServiceError
 from inspection.settings import DATABASES, Settings
 from inspection.warehouse import ensure_warehouse
+from serving.process import serve_command, serve_environment
 from vqi import postgres
 from vqi.dagster_home import dagster_folder, dagster_home
 from vqi.environment import service_host, variables
@@ -168,20 +169,15 @@ def _daemon(settings: Settings) -> Program:
 
 
 def _service(settings: Settings) -> Program:
-    host, port = service_host(settings), str(settings.service_port)
-    serve = [_script("bentoml"), "serve", "serving.service:InspectionService", "--host", host, "--port", port]
+    reachable = settings.model_copy(update={"host": service_host(settings)})
     return Program(
         name="service",
         # A killed server leaves its worker with the port: that has to go before the next one starts.
-        command=[sys.executable, "-m", "vqi.orphans", "service", *serve],
-        ready=partial(_answers, f"http://{LOOPBACK}:{port}/livez"),
+        command=[sys.executable, "-m", "vqi.orphans", "service", *serve_command(reachable)],
+        ready=partial(_answers, f"http://{LOOPBACK}:{settings.service_port}/livez"),
         port=settings.service_port,
         port_setting="VQI_SERVICE_PORT",
-        environment={
-            **variables(settings),
-            "BENTOML_HOME": str(settings.root / "bentoml"),
-            "BENTOML_DO_NOT_TRACK": "True",
-        },
+        environment={**variables(reachable), **serve_environment(reachable)},
     )
 
 

@@ -67,7 +67,7 @@ class Supervisor:
             raise ServiceError(
                 f"the path of VQI_HOME is too long for a socket in it: {home}; choose a shorter one"
             )
-        self._address = f"unix://{self._socket}"
+        self.url = f"unix://{self._socket}"
 
     def answers(self) -> bool:
         """Tells whether it runs."""
@@ -86,7 +86,7 @@ class Supervisor:
         for leftover in (self.folder / "programs").glob("*.ini"):
             leftover.unlink()
         self._socket.unlink(missing_ok=True)
-        end(find_orphans(self._address))
+        end(find_orphans(self.url))
         configuration = {
             "unix_http_server": {"file": str(self._socket), "chmod": "0700"},
             "supervisord": {
@@ -148,12 +148,12 @@ class Supervisor:
             process = psutil.Process(int(self._call("getPID")))
             self._call("shutdown")
             process.wait(timeout=120)
-        orphans = find_orphans(self._address)
+        orphans = find_orphans(self.url)
         end(orphans)
         return running or bool(orphans)
 
     def _call(self, method: str, *arguments: str) -> Any:  # noqa: ANN401
-        transport = SupervisorTransport(None, None, self._address)
+        transport = SupervisorTransport(None, None, self.url)
         with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
 

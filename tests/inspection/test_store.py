@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -13,6 +14,9 @@ from moto.server import ThreadedMotoServer
 
 from inspection.errors import StoreError
 from inspection.store import LocalStore, ObjectStore, S3Store, open_store
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -31,17 +35,27 @@ def s3_url() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def s3(s3_url: str) -> S3Client:
+    return connect(s3_url)
+
+
+def connect(url: str) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="us-east-1",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
 @pytest.fixture(params=["local", "s3", "s3 with prefix"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "local":
         return LocalStore(tmp_path / "objects")
-    client = boto3.client(
-        "s3",
-        endpoint_url=request.getfixturevalue("s3_url"),
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="us-east-1",
-    )
+    client: S3Client = request.getfixturevalue("s3")
     bucket = tmp_path.name.replace("_", "-").lower()
     client.create_bucket(Bucket=bucket)
     return S3Store(client, bucket, "plant/north" if "prefix" in request.param else "")
@@ -181,29 +195,14 @@ def test_open_store_takes_the_usual_aws_variables(s3_url: str, monkeypatch: pyte
     assert store.url == "s3://usual/some/prefix"
 
 
-def test_a_bucket_that_is_not_there_is_a_store_error(s3_url: str) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    store = S3Store(client, "nowhere")
+def test_a_bucket_that_is_not_there_is_a_store_error(s3: S3Client) -> None:
+    store = S3Store(s3, "nowhere")
     for use in (store.get, store.exists, store.list, store.delete, lambda key: store.put(key, b"")):
         with pytest.raises(StoreError, match=r"s3://nowhere: .*check VQI_ARTIFACTS"):
             use("a")
 
 
 def test_a_server_that_does_not_answer_is_a_store_error() -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url="http://127.0.0.1:9",  # the discard port: nobody listens
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+    store = S3Store(connect("http://127.0.0.1:9"), "bucket")  # the discard port: nobody listens
     with pytest.raises(StoreError, match="check VQI_ARTIFACTS"):
-        S3Store(client, "bucket").get("a")
+        store.get("a")

@@ -30,7 +30,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("rollback --reason x", 1, "no earlier production model"),
         ("resume --reason x", 1, "not paused"),
         ("bench nothing", 2, "no benchmark"),
-        ("demo --source folder", 2, "coco:DIR"),
         ("simulate plant --scale huge", 2, "xN"),
         ("simulate plant --difficulty absurd", 1, "easy, normal, hard"),
         ("simulate line", 1, "vqi up"),

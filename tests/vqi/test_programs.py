@@ -6,24 +6,31 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
-from inspection.errors import ServiceError
+from inspection.errors import ServiceError, SettingsError
 from inspection.settings import Settings
 from tests.conftest import free_port, server_home
 from vqi.postgres import answers
-from vqi.programs import ensure_started, states, stop_all
+from vqi.programs import ensure_started, programs, states, stop_all
 from vqi.supervisor import Supervisor, wait_until
 
 
-@pytest.fixture
-def home() -> Iterator[Settings]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Settings]:
     with server_home() as folder:
-        settings = Settings(home=folder, postgres_port=free_port(), docs_port=free_port())
-        yield settings
-        stop_all(settings)
+        yield Settings(home=folder, postgres_port=free_port(), docs_port=free_port())
+
+
+@pytest.fixture
+def home(cluster: Settings) -> Iterator[Settings]:
+    """A home where nothing runs; the tests share its database, which takes seconds to make."""
+    yield cluster
+    stop_all(cluster)
 
 
 def test_up_twice_down_twice(home: Settings) -> None:
@@ -59,6 +66,7 @@ def test_a_killed_supervisor_does_not_block_the_next_start(home: Settings) -> No
 
 def test_a_taken_port_is_named_with_the_variable_that_moves_it(home: Settings) -> None:
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", home.postgres_port))
         other.listen()
         with pytest.raises(ServiceError, match=rf"port {home.postgres_port}.*VQI_POSTGRES_PORT"):
@@ -83,3 +91,26 @@ def test_a_program_with_another_port_starts_again(home: Settings) -> None:
     moved = home.model_copy(update={"docs_port": free_port()})
     assert ensure_started(moved, "dbt-docs") == ["dbt-docs"]
     assert ensure_started(moved, "dbt-docs") == []
+
+
+def test_the_addresses_stay_on_this_machine(home: Settings) -> None:
+    for program in programs(home.model_copy(update={"host": "0.0.0.0"})).values():
+        assert "0.0.0.0" not in " ".join(program.command)
+
+
+def test_a_home_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match="VQI_HOME"):
+        Supervisor(tmp_path / ("x" * 100))
+
+
+def test_settings_reach_a_program_with_quotation_marks(home: Settings) -> None:
+    values = {"A": 'a "b" c, 100 %', "B": "x,y='z' &"}
+    program = replace(programs(home)["dbt-docs"], environment=values)
+    supervisor = Supervisor(home.root)
+    supervisor.launch()
+    supervisor.start(program)
+    wait_until(program.ready, 60, "it does not start")
+    environment = psutil.Process(supervisor.pid("dbt-docs")).environ()
+    assert {name: environment[name] for name in values} == values
+    with pytest.raises(SettingsError, match="C holds"):
+        supervisor.start(replace(program, environment={"C": "'\""}))

@@ -83,7 +83,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by label order by part_type, order_images desc, md5(production_order_id)
+            partition by label order by order_images desc, part_type, md5(production_order_id)
         ) - 1 as place,
         -- Where the stratum before left off.
         count(*) over (order by rarity, label range unbounded preceding)
