@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := assets inspection resources sensors serving vqi $(wildcard bench/*.py definitions.py)
 
-.PHONY: setup up down test lint lock clean
+.PHONY: setup demo up down test lint lock clean
 
 # The environment of `make test` holds all that the programs need: where it has been made, that will do.
 RUNTIME := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.runtime)
@@ -23,6 +23,11 @@ $(VENV)/.dev $(VENV)/.runtime:
 	$(BIN)/python -m pip install --quiet --requirement $<
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
+
+# Everything, from raw plant data to verdicts; SOURCE=coco:DIR takes a labelled folder of one's own.
+SOURCE ?= simulated
+demo: $(RUNTIME)
+	$(BIN)/vqi demo --source $(SOURCE)
 
 up: $(RUNTIME)
 	$(BIN)/vqi up

@@ -3,9 +3,40 @@
 from dagster import Definitions
 from dagster_dlt import DagsterDltResource
 
+from assets.deployment import deployment_assets, deployment_checks
+from assets.evaluation import evaluation_assets, evaluation_checks
+from assets.features import feature_assets, feature_checks
 from assets.ingestion import ingestion_assets
+from assets.label_checks import label_checks
+from assets.labels import label_assets
+from assets.marts import mart_assets
+from assets.monitoring import monitoring_assets
+from assets.training import training_assets, training_checks
+from resources.records import RecordIds
+from sensors.annotations import sensors
+from sensors.jobs import jobs
+from sensors.schedules import schedules
 
 defs = Definitions(
-    assets=ingestion_assets,
-    resources={"loader": DagsterDltResource()},
+    assets=[
+        *ingestion_assets,
+        *label_assets,
+        *mart_assets,
+        *feature_assets,
+        *training_assets,
+        *evaluation_assets,
+        *deployment_assets,
+        *monitoring_assets,
+    ],
+    asset_checks=[
+        *label_checks,
+        *feature_checks,
+        *training_checks,
+        *evaluation_checks,
+        *deployment_checks,
+    ],
+    jobs=jobs,
+    schedules=schedules,
+    sensors=sensors,
+    resources={"loader": DagsterDltResource(), "record_ids": RecordIds()},
 )

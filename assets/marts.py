@@ -49,7 +49,9 @@ class Models(DagsterDbtTranslator):
 
 def _build(context: dg.AssetExecutionContext) -> Iterator[Any]:
     settings = get_settings()
-    dbt = dbt_resource(settings).cli(["build"], context=context, target_path=target_path(settings))
+    # Unit tests are about the SQL, not about the data: the test suite runs them.
+    command = ["build", "--exclude-resource-type", "unit_test"]
+    dbt = dbt_resource(settings).cli(command, context=context, target_path=target_path(settings))
     yield from dbt.stream().fetch_row_counts()
 
 

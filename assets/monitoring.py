@@ -45,6 +45,24 @@ def alerts() -> dg.MaterializeResult[None]:
     )
 
 
+# The service writes these, part by part, through its outbox.
+predictions, reviews = (
+    dg.AssetSpec(
+        ["inference", table],
+        group_name=GROUP,
+        owners=["team:quality"],
+        kinds={"bentoml", "postgres"},
+        description=description,
+    )
+    for table, description in (
+        ("predictions", "One row per inspection and role of the model: what the service answered."),
+        ("reviews", "One row per decision of a person on a part, agreeing ones included."),
+    )
+)
+
+monitoring_assets = [alerts, predictions, reviews]
+
+
 def rule_table(states: Sequence[AlertState]) -> dg.TableMetadataValue:
     """Returns the rules with what was measured, as the Dagster UI shows them."""
     return dg.MetadataValue.table(

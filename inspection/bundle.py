@@ -42,7 +42,7 @@ class BundleManifest(BaseModel):
         box_threshold: share of the peak from which a cell of an activation map belongs to the box.
         metrics: test metrics with bounds, from the exported ONNX on original bytes.
         gate: verdict of the deployment gate with its reasons.
-        files: SHA-256 by name of each other file.
+        sha256: of each other file, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -64,7 +64,7 @@ class BundleManifest(BaseModel):
     ontology: Ontology
     packages: dict[str, str]
     created_at: datetime
-    files: dict[str, str] = Field(default_factory=dict)
+    sha256: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -94,7 +94,7 @@ def write_bundle(store: ObjectStore, manifest: BundleManifest, files: dict[str, 
 
     Args:
         store: where it goes, below ``models/``.
-        manifest: without `files`, which is filled in here.
+        manifest: without `sha256`, which is filled in here.
         files: contents by name; `MODEL`, `WEIGHTS` and `CARD` are required.
 
     Raises:
@@ -104,7 +104,7 @@ def write_bundle(store: ObjectStore, manifest: BundleManifest, files: dict[str, 
     if missing:
         raise BundleError(f"a bundle needs {sorted(missing)} as well")
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    text = manifest.model_copy(update={"files": hashes}).model_dump_json(indent=2).encode()
+    text = manifest.model_copy(update={"sha256": hashes}).model_dump_json(indent=2).encode()
     bundle_id = hashlib.sha256(text).hexdigest()
     for name, data in files.items():
         store.put(f"{PREFIX}/{bundle_id}/{name}", data)
@@ -153,7 +153,7 @@ def _manifest(store: ObjectStore, prefix: str, bundle_id: str) -> BundleManifest
 def _checked(store: ObjectStore, prefix: str, bundle_id: str) -> Bundle:
     manifest = _manifest(store, prefix, bundle_id)
     contents: dict[str, bytes] = {}
-    for name, expected in manifest.files.items():
+    for name, expected in manifest.sha256.items():
         try:
             contents[name] = store.get(prefix + name)
         except StoreError as error:

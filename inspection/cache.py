@@ -108,15 +108,17 @@ def read_original(root: Path, image_path: str) -> bytes:
     Raises:
         NotAnImageError: there is no such file below the root, or it cannot be read.
     """
-    path = (root / image_path).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise NotAnImageError("the path leads out of the image root")
     try:
+        path = (root / image_path).resolve()
+        if not path.is_relative_to(root.resolve()):
+            raise NotAnImageError("the path leads out of the image root")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise NotAnImageError("there is no such file") from error
     except OSError as error:
         raise NotAnImageError(f"the file cannot be read: {error.strerror}") from error
+    except RuntimeError as error:  # pathlib's word for links in a circle
+        raise NotAnImageError("the path is a circle of links") from error
 
 
 def build_cache(
@@ -181,7 +183,7 @@ def _load(sample: Sample, preprocessing: Preprocessing, root: Path) -> CachedIma
         image_id=sample.image_id,
         sha256=hashlib.sha256(data).hexdigest(),
         frame=encode_frame(frame.pixels),
-        window=tuple(frame.window),
+        window=(*frame.window,),
         original_width=frame.original_width,
         original_height=frame.original_height,
         part_found=frame.part_found,

@@ -10,6 +10,9 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Literal, cast
 
+from psycopg2.errors import UndefinedTable
+from psycopg2.extensions import cursor
+
 from inspection.errors import InsufficientDataError
 from inspection.warehouse import transaction
 
@@ -71,7 +74,7 @@ class TrainingData:
     def fingerprint(self) -> str:
         """SHA-256 of the release and of each row: equal data have an equal fingerprint."""
         rows = [asdict(sample) for sample in sorted(self.samples, key=lambda s: s.image_id)]
-        text = json.dumps([self.split_release, rows], sort_keys=True, default=str)
+        text = json.dumps([self.split_release, rows], sort_keys=True, default=_utc)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def side(self, split: Split) -> tuple[Sample, ...]:
@@ -93,33 +96,54 @@ def read_training_data(dsn: str) -> TrainingData:
     Raises:
         InsufficientDataError: no split has been released, or nothing is in it.
     """
-    with transaction(dsn) as cursor:
-        cursor.execute(
-            "select release_id from releases.split_releases order by created_at desc, release_id desc limit 1"
-        )
-        release = cursor.fetchone()
-        cursor.execute(
-            """
-            select image_id, defect_class, bbox_x, bbox_y, bbox_width, bbox_height
-            from marts.fct_image_boxes
-            order by image_id, defect_class, bbox_x, bbox_y, bbox_width, bbox_height
-            """
-        )
-        boxes: dict[str, list[Box]] = {}
-        for image_id, *box in cursor.fetchall():
-            boxes.setdefault(image_id, []).append(Box(*box))
-        cursor.execute(
-            """
-            select image_id, image_path, part_type, camera_id, line_id, production_order_id,
-                   capture_timestamp, label, labels, split, fold_id, sample_weight
-            from marts.training_dataset
-            order by image_id
-            """
-        )
-        samples = tuple(_sample(row, boxes) for row in cursor.fetchall())
+    try:
+        with transaction(dsn) as warehouse:
+            release, samples = _release(warehouse), _samples(warehouse, _boxes(warehouse))
+    except UndefinedTable as error:
+        raise InsufficientDataError(
+            "there is no training dataset yet: materialize the marts first"
+        ) from error
     if release is None or not samples:
         raise InsufficientDataError("the training dataset is empty: label images and release a split first")
-    return TrainingData(str(release[0]), samples)
+    return TrainingData(release, samples)
+
+
+def _release(warehouse: cursor) -> str | None:
+    warehouse.execute(
+        "select release_id from releases.split_releases order by created_at desc, release_id desc limit 1"
+    )
+    newest = warehouse.fetchone()
+    return None if newest is None else str(newest[0])
+
+
+def _boxes(warehouse: cursor) -> dict[str, list[Box]]:
+    warehouse.execute(
+        """
+        select image_id, defect_class, bbox_x, bbox_y, bbox_width, bbox_height
+        from marts.fct_image_boxes
+        order by image_id, defect_class, bbox_x, bbox_y, bbox_width, bbox_height
+        """
+    )
+    boxes: dict[str, list[Box]] = {}
+    for image_id, *box in warehouse.fetchall():
+        boxes.setdefault(image_id, []).append(Box(*box))
+    return boxes
+
+
+def _samples(warehouse: cursor, boxes: dict[str, list[Box]]) -> tuple[Sample, ...]:
+    warehouse.execute(
+        """
+        select image_id, image_path, part_type, camera_id, line_id, production_order_id,
+               capture_timestamp, label, labels, split, fold_id, sample_weight
+        from marts.training_dataset
+        order by image_id
+        """
+    )
+    return tuple(_sample(row, boxes) for row in warehouse.fetchall())
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
 
 
 def _sample(row: tuple[object, ...], boxes: dict[str, list[Box]]) -> Sample:

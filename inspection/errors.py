@@ -12,6 +12,7 @@
     ├── RegistryError          a decision about a model that cannot be taken
     ├── ImportDataError        a labelled data set that cannot be loaded
     ├── InsufficientDataError  too little evidence to train, calibrate or judge
+    ├── CheckFailedError       a check on data or a model says no, and stops what follows
     ├── OverloadError          no capacity, or no model, to judge a part just now
     ├── DuplicateError         an inspection id used again for another image
     └── ServiceError           a managed process or database that does not answer
@@ -66,6 +67,18 @@ class ImportDataError(InspectionError):
 
 class InsufficientDataError(InspectionError):
     """Too little evidence to train, to calibrate or to judge."""
+
+
+class CheckFailedError(InspectionError):
+    """A blocking check says no; what depends on it was not made.
+
+    Attributes:
+        checks: names of those that say no.
+    """
+
+    def __init__(self, message: str, checks: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.checks = checks
 
 
 class OverloadError(InspectionError):

@@ -203,6 +203,14 @@ def _file_resource(name: str, key: tuple[str, ...], settings: Settings) -> DltRe
         path: Path = settings.calibration / f"{name}.csv"
         if not path.exists():
             raise ServiceError(f"no calibration file {path}: put it there or set VQI_CALIBRATION_DIR")
-        yield pa_csv.read_csv(path)
+        try:
+            table = pa_csv.read_csv(path)
+        except pa.ArrowInvalid as error:
+            raise ServiceError(f"{path} is no CSV table: {error}") from error
+        if holes := [
+            column for column in key if column not in table.column_names or table[column].null_count
+        ]:
+            raise ServiceError(f"{path} needs a value of {', '.join(holes)} in each row: complete the file")
+        yield table.cast(_with_key(table.schema, key))
 
     return dlt.resource(whole, name=name, primary_key=list(key), write_disposition="replace")

@@ -23,7 +23,7 @@ def normalise_label(text: str) -> str:
 
     The dbt macro ``normalise_label`` does the same in SQL; a test holds the two together.
     """
-    return "".join(text.split()).replace("_", "").replace("-", "").casefold()
+    return "".join(text.split()).replace("_", "").replace("-", "").lower()
 
 
 class DefectClass(BaseModel):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from inspection.errors import SettingsError
 from inspection.imaging import Preprocessing
@@ -45,8 +45,11 @@ class ModelProfile(_Part):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        if (self.pretrained == "file") != (self.weights_file is not None and self.weights_sha256 is not None):
-            raise ValueError("pretrained: file goes with weights_file and weights_sha256, and only they with it")
+        wanted = self.pretrained == "file"
+        if {wanted} != {self.weights_file is not None, self.weights_sha256 is not None}:
+            raise ValueError(
+                "pretrained: file goes with weights_file and weights_sha256, and only they with it"
+            )
         return self
 
 
@@ -61,6 +64,10 @@ class TrainingProfile(_Part):
         minimum_rows: fewer training images are refused.
         device: where it runs; there is no quiet move from one to the other.
         precision: of the network's arithmetic; ``bfloat16`` is faster only where the processor has it.
+        window: rows and columns of the piece of each frame that a step sees, around a defect where one is
+            known, at most the frame; None shows the whole frame. A network from random weights learns
+            several times faster.
+        loader_workers: processes that load images beside the loop; 0 loads in it.
         frames_in_memory: keep decoded frames (1 MB each at 416x832) instead of decoding each epoch.
     """
 
@@ -76,6 +83,8 @@ class TrainingProfile(_Part):
     minimum_rows: int = Field(gt=0)
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
+    window: tuple[PositiveInt, PositiveInt] | None = None
+    loader_workers: int = Field(default=0, ge=0)
     frames_in_memory: bool = False
 
 
@@ -155,6 +164,19 @@ class Profile(_Part):
     confidence_threshold: float = Field(default=0.8, ge=0, le=1)
     """Below it a person looks at the part: what the report counts as automatic."""
 
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        frame = (self.preprocessing.height, self.preprocessing.width)
+        shown = self.training.window or frame
+        if shown[0] > frame[0] or shown[1] > frame[1]:
+            raise ValueError(f"training.window {shown} is larger than the frame, {frame}")
+        factor = self.model.space_to_depth
+        if any(length % factor for length in (*frame, *shown)):
+            raise ValueError(
+                f"frame {frame} and window {shown} must be multiples of model.space_to_depth, {factor}"
+            )
+        return self
+
 
 def load_profile(name: str) -> Profile:
     """Reads a profile.
@@ -171,11 +193,12 @@ def load_profile(name: str) -> Profile:
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise SettingsError(f"no profile {name!r}: there are {known} (VQI_PROFILE)") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is no YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     try:
         return Profile.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"profile {name}: {place}: {first['msg'].removeprefix('Value error, ')}") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(": ".join(filter(None, [f"profile {name}", place, reason]))) from error

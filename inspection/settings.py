@@ -1,17 +1,19 @@
 """The only reader of the environment. All else gets a typed `Settings`.
 
 Everything has an embedded default under ``VQI_HOME`` (``.vqi`` in the working directory); a DSN
-in the environment replaces the embedded database of the same name.
+in the environment replaces the embedded database of the same name. What fills the embedded sources may
+leave defaults of its own in ``plant.json`` there: an imported data set wants another split policy.
 """
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
@@ -19,6 +21,7 @@ from inspection.alert_rules import AlertLimits
 from inspection.errors import SettingsError
 
 DATABASES = ("quality_vision", "qms", "erp", "warehouse", "dagster")
+PLANT_FILE = "plant.json"
 
 
 class Settings(BaseSettings):
@@ -88,6 +91,14 @@ class Settings(BaseSettings):
     dagster_port: int = 3070
     service_port: int = 3000
     docs_port: int = 3080
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_plant(cls, values: dict[str, Any]) -> dict[str, Any]:
+        file = Path(values.get("home") or cls.model_fields["home"].default).expanduser() / PLANT_FILE
+        if not file.is_file():
+            return values
+        return {**json.loads(file.read_text(encoding="utf-8")).get("settings", {}), **values}
 
     @property
     def root(self) -> Path:

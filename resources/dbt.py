@@ -55,6 +55,21 @@ def target_path(settings: Settings) -> Path:
     return settings.root / "dbt" / "target"
 
 
+def docs_folder(settings: Settings) -> Path:
+    """Returns where the docs site lies."""
+    return settings.root / "dbt" / "docs"
+
+
+def build_docs(settings: Settings) -> None:
+    """Makes the docs site of all models, with the tables and columns that the warehouse has now.
+
+    Raises:
+        ServiceError: dbt cannot; the message holds what it says.
+    """
+    folder = docs_folder(settings)
+    _dbt(["docs", "generate"], write_profile(settings), folder)
+
+
 def write_profile(settings: Settings) -> Path:
     """Writes the warehouse's address for dbt, readable by its owner alone; returns its folder."""
     folder = settings.root / "dbt"
@@ -116,12 +131,17 @@ def _project_files() -> Iterator[Path]:
 def _parse(folder: Path) -> Path:
     """Lets dbt read the project, apart from what runs write; returns the manifest."""
     target = folder / "parse"
-    command = [EXECUTABLE, "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(folder)]
+    _dbt(["parse"], folder, target)
+    return target / "manifest.json"
+
+
+def _dbt(words: list[str], profiles: Path, target: Path) -> None:
+    """Runs dbt outside of Dagster."""
+    command = [EXECUTABLE, "--quiet", *words, "--project-dir", str(PROJECT), "--profiles-dir", str(profiles)]
     command += ["--target-path", str(target), "--log-path", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        raise ServiceError(f"dbt cannot read {PROJECT}: {(done.stdout + done.stderr).strip()}")
-    return target / "manifest.json"
+        raise ServiceError(f"dbt {words[0]} fails on {PROJECT}: {(done.stdout + done.stderr).strip()}")
 
 
 @contextmanager

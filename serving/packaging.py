@@ -70,7 +70,7 @@ def _lay_out(folder: Path, store: ObjectStore, bundle_id: str) -> None:
         shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns(*LEFT_OUT))
     packaged = folder / "serving" / "packaged" / bundle_id
     packaged.mkdir(parents=True)
-    for name in (*load_bundle(store, bundle_id).manifest.files, MANIFEST):
+    for name in (*load_bundle(store, bundle_id).manifest.sha256, MANIFEST):
         (packaged / name).write_bytes(store.get(f"{PREFIX}/{bundle_id}/{name}"))
     shutil.copy(RECIPE / "bentofile.yaml", folder)
     (folder / REQUIREMENTS).write_text("\n".join(pinned_requirements()) + "\n", encoding="utf-8")

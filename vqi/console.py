@@ -11,10 +11,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from inspection.progress import listening
 
+PAGE_WIDTH = 130
+"""Columns of a page that is written to a file."""
+
 
 def terminal() -> Console:
     """Returns a console on standard error, so that what a command prints stays clean for pipes."""
     return Console(file=sys.stderr, highlight=False)
+
+
+def page() -> Console:
+    """Returns a console on standard output, for what a command is asked to tell; wide enough for tables."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
 
 
 @contextmanager

@@ -30,6 +30,10 @@ STAGES = (
 )
 
 
+PAIRS = 3
+"""Pairs of classes that the page shows; the JSON holds all."""
+
+
 class DemoReport(BaseModel):
     """Everything the demo found; see ``docs/reference/demo-report.md`` for each key."""
 
@@ -71,19 +75,17 @@ def source_counts(dsns: dict[str, str]) -> dict[str, int]:
     """Returns the number of rows of each source table, by ``schema.table``."""
     counts: dict[str, int] = {}
     for dsn in dsns.values():
-        for row in rows(
-            dsn,
-            """
-            select schemaname || '.' || relname as name,
-                   (xpath('/row/n/text()', query_to_xml(
-                       format('select count(*) as n from %I.%I', schemaname, relname), false, true, ''
-                   )))[1]::text::bigint as n
-            from pg_stat_user_tables
-            where schemaname in ('inspection', 'qms', 'erp')
-            order by 1
-            """,
-        ):
-            counts[row["name"]] = row["n"]
+        with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                """
+                select schemaname, relname from pg_stat_user_tables
+                where schemaname in ('inspection', 'qms', 'erp') order by 1, 2
+                """
+            )
+            for schema, table in cursor.fetchall():
+                place = sql.Identifier(schema), sql.Identifier(table)
+                cursor.execute(sql.SQL("select count(*) from {}.{}").format(*place))
+                counts[f"{schema}.{table}"] = sum(row[0] for row in cursor.fetchall())
     return counts
 
 
@@ -161,9 +163,14 @@ def _split_panel(report: DemoReport) -> Panel:
 
 
 def _agreement_panel(report: DemoReport) -> Panel:
+    """Shows all scopes but, of the pairs of classes, only those that are mistaken most."""
+    pairs = [row for row in report.label_agreement if row["scope"].startswith("pair:")]
+    pairs.sort(key=lambda row: 2.0 if row["agreement_rate"] is None else row["agreement_rate"])
+    others = [row for row in report.label_agreement if not row["scope"].startswith("pair:")]
+    others.sort(key=lambda row: (not row["scope"].startswith("overall"), row["scope"]))
     found = [
         (row["scope"], row["pairs"], _share(row["agreement_rate"]), _number(row["kappa"]))
-        for row in report.label_agreement
+        for row in [*others, *pairs[:PAIRS]]
     ]
     return _panel("Label agreement", _table(("scope", "pairs", "rate", "kappa"), found))
 

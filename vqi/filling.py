@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inspection.errors import InspectionError
 from inspection.progress import report
 from inspection.settings import Settings
-from vqi.origin import SIMULATED, check_refill, mark_filled
+from vqi.origin import IMPORTED, SIMULATED, check_refill, mark_filled
 
 if TYPE_CHECKING:
     from inspection.importers.coco import ImportReport
@@ -57,7 +57,7 @@ def fill_simulated(
         done = simulate_plant(
             settings, images=images, seed=seed, difficulty=difficulty, progress=bar("render")
         )
-    mark_filled(settings, SIMULATED)
+    mark_filled(settings, SIMULATED, {})
     return done.rows
 
 
@@ -98,7 +98,7 @@ def fill_from_coco(
         unannotated_is_clean=unannotated_is_clean,
         progress=bar("import"),
     )
-    mark_filled(settings, kind)
+    mark_filled(settings, kind, IMPORTED)
     return done
 
 

@@ -1,20 +1,26 @@
-"""Remembers what filled the embedded source databases, so that nothing overwrites them unasked."""
+"""Remembers what filled the embedded source databases, so that nothing overwrites them unasked.
+
+The note also holds the settings that go with what was filled; the environment goes before them.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from inspection.errors import InspectionError
-from inspection.settings import Settings
+from inspection.settings import PLANT_FILE, Settings, get_settings
 
 SOURCES = ("quality_vision", "qms", "erp")
 SIMULATED = "simulated"
+IMPORTED = {"split_policy": "grouped", "profile": "imported"}
+"""Groups of an imported set span its whole timeline, and its pictures are not the simulator's."""
 
 
 def marker(settings: Settings) -> Path:
     """Returns the file that says what filled the source databases."""
-    return settings.root / "plant.json"
+    return settings.root / PLANT_FILE
 
 
 def filled_by(settings: Settings) -> str | None:
@@ -44,6 +50,8 @@ def check_refill(settings: Settings, kind: str, *, replace: bool) -> None:
         )
 
 
-def mark_filled(settings: Settings, kind: str) -> None:
-    """Notes what has filled the source databases."""
-    marker(settings).write_text(json.dumps({"filled_by": kind}) + "\n", encoding="utf-8")
+def mark_filled(settings: Settings, kind: str, defaults: Mapping[str, str]) -> None:
+    """Notes what has filled the source databases, and the settings that go with it from now on."""
+    note = {"filled_by": kind, "settings": dict(defaults)}
+    marker(settings).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    get_settings.cache_clear()  # this process has read the settings before

@@ -13,6 +13,7 @@ import httpx
 from inspection.errors import ServiceError
 from inspection.settings import DATABASES, Settings
 from inspection.warehouse import ensure_warehouse
+from resources.dbt import build_docs, docs_folder
 from serving.process import serve_command, serve_environment
 from vqi import postgres
 from vqi.dagster_home import dagster_folder, dagster_home
@@ -20,8 +21,8 @@ from vqi.environment import service_host, variables
 from vqi.supervisor import REPOSITORY, Program, Supervisor, wait_until
 
 LOOPBACK = "127.0.0.1"
-DBT_DOCS = REPOSITORY / "dbt_project" / "target"
 RUNNING = ("RUNNING", "STARTING")
+POSTGRES = "postgres"
 
 
 def programs(settings: Settings) -> dict[str, Program]:
@@ -52,10 +53,15 @@ def ensure_started(
     with supervisor.locked():
         supervisor.launch()
         known = programs(settings)
-        wanted = [name for name in known if not names or name in names]
-        return [
-            name for name in wanted if _ensure_started(settings, supervisor, known[name], seconds, announce)
-        ]
+        wanted = [program for name, program in known.items() if not names or name in names]
+        started: list[str] = []
+        # The database first, as the others need it; those start side by side.
+        for group in ([p for p in wanted if p.name == POSTGRES], [p for p in wanted if p.name != POSTGRES]):
+            started += [p.name for p in group if _start(settings, supervisor, p)]
+            for program in group:
+                announce(program.name)
+                _wait(settings, supervisor, program, seconds)
+        return started
 
 
 def stop_all(settings: Settings) -> bool:
@@ -73,43 +79,40 @@ def states(settings: Settings) -> dict[str, str]:
     return {name: supervisor.state(name).lower() for name in programs(settings)}
 
 
-def _ensure_started(
-    settings: Settings,
-    supervisor: Supervisor,
-    program: Program,
-    seconds: float,
-    announce: Callable[[str], None],
-) -> bool:
-    announce(program.name)
+def _start(settings: Settings, supervisor: Supervisor, program: Program) -> bool:
+    """Starts a program unless it runs with the settings of now; tells whether it had to."""
     runs = supervisor.state(program.name) in RUNNING
-    start = not runs or supervisor.outdated(program)
-    if start:
-        if runs:
-            supervisor.stop(program.name)
-        _claim_port(program)
-        _prepare(settings, program)
-        supervisor.start(program)
+    if runs and not supervisor.outdated(program):
+        return False
+    if runs:
+        supervisor.stop(program.name)
+    _claim_port(program)
+    _prepare(settings, program)
+    supervisor.start(program)
+    return True
+
+
+def _wait(settings: Settings, supervisor: Supervisor, program: Program, seconds: float) -> None:
     log = supervisor.logs / f"{program.name}.log"
     wait_until(
         partial(_ready, supervisor, program, log),
         seconds,
         f"{program.name} is not ready after {seconds:.0f} s; its log is {log}",
     )
-    if program.name == "postgres":
+    if program.name == POSTGRES:
         postgres.ensure_databases(settings)
         if settings.uses_embedded("warehouse"):
             ensure_warehouse(settings.dsn("warehouse"))
-    return start
 
 
 def _prepare(settings: Settings, program: Program) -> None:
-    if program.name == "postgres":
+    if program.name == POSTGRES:
         postgres.create_cluster(settings)
         postgres.clear_stale_lock(settings)
     elif program.name.startswith("dagster"):
         dagster_home(settings)
     elif program.name == "dbt-docs":
-        DBT_DOCS.mkdir(parents=True, exist_ok=True)
+        build_docs(settings)
 
 
 def _ready(supervisor: Supervisor, program: Program, log: Path) -> bool:
@@ -135,7 +138,7 @@ def _claim_port(program: Program) -> None:
 
 def _postgres(settings: Settings) -> Program:
     return Program(
-        name="postgres",
+        name=POSTGRES,
         command=postgres.server_command(settings),
         ready=lambda: postgres.answers(settings),
         port=settings.postgres_port,
@@ -182,11 +185,11 @@ def _service(settings: Settings) -> Program:
 
 
 def _docs(settings: Settings) -> Program:
-    address = [str(settings.docs_port), "--bind", LOOPBACK, "--directory", str(DBT_DOCS)]
+    address = [str(settings.docs_port), "--bind", LOOPBACK, "--directory", str(docs_folder(settings))]
     return Program(
         name="dbt-docs",
         command=[sys.executable, "-m", "http.server", *address],
-        ready=partial(_listens, settings.docs_port),  # empty until the docs have been built
+        ready=partial(_listens, settings.docs_port),
         port=settings.docs_port,
         port_setting="VQI_DOCS_PORT",
     )

@@ -10,8 +10,13 @@
     count(*) filter (where {{ among }}) as {{ name }}_reviewed
 {%- endmacro %}
 
+{# z is the normal distribution's 97.5 % point. Rounding may carry a bound beyond 0 or 1 by a hair;
+   greatest and least skip nulls, hence the case. #}
 {% macro wilson_bound(p, n, sign) -%}
-    (({{ p }}) + 3.8415 / (2 * ({{ n }})) {{ sign }} 1.96 * sqrt(
-        greatest(({{ p }}) * (1 - ({{ p }})), 0) / ({{ n }}) + 3.8415 / (4 * ({{ n }}) ^ 2)
-    )) / (1 + 3.8415 / ({{ n }}))
+    {%- set z = 1.959963984540054 -%}
+    case when ({{ p }}) is not null then greatest(0, least(1, (
+        ({{ p }}) + {{ z * z }} / (2 * ({{ n }})) {{ sign }} {{ z }} * sqrt(
+            greatest(({{ p }}) * (1 - ({{ p }})), 0) / ({{ n }}) + {{ z * z }} / (4 * ({{ n }}) ^ 2)
+        )
+    ) / (1 + {{ z * z }} / ({{ n }})))) end
 {%- endmacro %}

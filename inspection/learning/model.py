@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import timm
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,9 +49,10 @@ class DefectNet(nn.Module):
         """
         super().__init__()
         self.factor = profile.space_to_depth
-        self.backbone = _backbone(profile)
+        self.backbone: Any = _backbone(profile)
         self.dropout = nn.Dropout2d(profile.drop_rate)
-        self.head = nn.Conv2d(self.backbone.num_features, classes, kernel_size=1)
+        features: int = self.backbone.num_features  # type: ignore[assignment]
+        self.head = nn.Conv2d(features, classes, kernel_size=1)
         nn.init.constant_(self.head.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -72,12 +75,13 @@ def grid_size(model: nn.Module, height: int, width: int) -> tuple[int, int]:
 
 
 def _backbone(profile: ModelProfile) -> nn.Module:
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "in_chans": 3 * profile.space_to_depth**2,
         "num_classes": 0,
         "global_pool": "",
-        "drop_path_rate": profile.drop_path_rate,
     }
+    if profile.drop_path_rate:
+        options["drop_path_rate"] = profile.drop_path_rate
     if profile.output_stride != 32:
         options["output_stride"] = profile.output_stride
     name = profile.architecture
@@ -85,12 +89,15 @@ def _backbone(profile: ModelProfile) -> nn.Module:
         raise SettingsError(f"timm knows no model {name!r}: see timm.list_models()")
     try:
         backbone: nn.Module = timm.create_model(name, pretrained=profile.pretrained == "imagenet", **options)
+    except (TypeError, AssertionError, NotImplementedError) as error:  # timm's ways to refuse an option
+        asked = ", ".join(f"{option} {value!r}" for option, value in options.items())
+        raise SettingsError(f"timm does not build {name} with {asked}: change section model") from error
     except (OSError, RuntimeError) as error:
         if profile.pretrained != "imagenet":
             raise
         raise SettingsError(
-            f"the ImageNet weights of {name} cannot be fetched ({error}): on a machine without a network bring "
-            "a safetensors file and set model.pretrained: file, weights_file and weights_sha256 in the profile"
+            f"the ImageNet weights of {name} cannot be fetched ({' '.join(str(error).split())}): bring a "
+            "safetensors file and set model.pretrained: file, weights_file and weights_sha256 in the profile"
         ) from error
     if profile.pretrained == "file":
         _load_weights(backbone, profile)
@@ -101,11 +108,16 @@ def _load_weights(backbone: nn.Module, profile: ModelProfile) -> None:
     path = profile.weights_file
     assert path is not None  # noqa: S101  # the profile checked it
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        data = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"cannot read the weights {path}: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
     if found != profile.weights_sha256:
         raise SettingsError(f"{path} has SHA-256 {found}, the profile says {profile.weights_sha256}")
-    outcome = backbone.load_state_dict(load_file(path), strict=False)
+    try:
+        outcome = backbone.load_state_dict(load(data), strict=False)
+    except (SafetensorError, RuntimeError) as error:  # no safetensors file, or tensors of other shapes
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"{path} holds no weights of {profile.architecture}: {reason}") from error
     if outcome.missing_keys:
         raise SettingsError(f"{path} lacks weights of {profile.architecture}: {outcome.missing_keys[:3]} ...")

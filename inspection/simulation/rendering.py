@@ -140,9 +140,7 @@ def photograph_all(
         yield from _counted(photos, len(specs), progress)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         # A few batches at a time, so that finished images do not pile up in memory.
         step = 64 * workers
         batches = (specs[start : start + step] for start in range(0, len(specs), step))

@@ -1,3 +1,5 @@
+"""The alert rules: what fires, from which value on, and what the message tells."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""When enough annotations are new to train again."""
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta

@@ -45,7 +45,7 @@ def test_round_trip(store: LocalStore) -> None:
     assert bundle.id == bundle_id
     assert bundle.model == FILES["model.onnx"]
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
-    assert bundle.manifest == manifest(files=hashes)
+    assert bundle.manifest == manifest(sha256=hashes)
     assert read_manifest(store, bundle_id) == bundle.manifest
     assert load_bundle_folder(folder(store, bundle_id)) == bundle
 
@@ -111,11 +111,11 @@ def drop_threshold(document: dict[str, Any]) -> None:
 
 
 def leave_the_store(document: dict[str, Any]) -> None:
-    document["files"]["../../secret"] = "0" * 64
+    document["sha256"]["../../secret"] = "0" * 64
 
 
 def forget_the_model(document: dict[str, Any]) -> None:
-    del document["files"]["model.onnx"]
+    del document["sha256"]["model.onnx"]
 
 
 def add_a_field(document: dict[str, Any]) -> None:

@@ -1,3 +1,5 @@
+"""From a model's outputs to defects, boxes, severities and the recommended action."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Running an exported model, and refusing what is none."""
+
 from __future__ import annotations
 
 import numpy as np

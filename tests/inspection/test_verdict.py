@@ -1,3 +1,5 @@
+"""Where a part goes, and who looks at it."""
+
 from __future__ import annotations
 
 import uuid

@@ -1,3 +1,5 @@
+"""Shares among sampled parts: a bound knows how much its sample says."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""From the outbox to the warehouse, whatever happens in between."""
+
 from __future__ import annotations
 
 import uuid

@@ -1,3 +1,5 @@
+"""Who may call which route."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The service follows the registry's decisions."""
+
 from __future__ import annotations
 
 import shutil

@@ -1,3 +1,5 @@
+"""What has been answered is on disk, once."""
+
 from __future__ import annotations
 
 import uuid

@@ -1,3 +1,5 @@
+"""The service as a package of its own."""
+
 from __future__ import annotations
 
 import os
@@ -13,8 +15,8 @@ from inspection.settings import Settings
 from inspection.store import open_store
 from serving.packaging import build_bento, pinned_requirements
 from tests.conftest import free_port
-from tests.serving.conftest import Service
 from tests.serving.examples import METADATA, PNG, ROUTE, SCRATCHED, store_bundle
+from tests.serving.plant import Service
 
 # Present in this environment, absent on an edge box.
 ABSENT = ("torch", "timm", "dagster", "dlt", "dbt", "ray", "onnx", "pandas", "pyarrow", "scipy", "sklearn")

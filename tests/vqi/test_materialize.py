@@ -30,11 +30,12 @@ def broken(doubled: int) -> None:
 defs = Definitions(assets=[raw, doubled, broken])
 
 
-def test_runs_are_kept_on_the_instance(settings: Settings) -> None:
+def test_runs_are_kept_on_the_instance(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     run = materialize(settings, "key:raw", module=__name__)
     # The second run reads what the first has made.
     with pytest.raises(ServiceError, match=r"broken: .*4 is too much: send less"):
         materialize(settings, "key:doubled or key:broken", module=__name__)
+    assert capsys.readouterr() == ("", "")
     with instance(settings) as home:
         failed, succeeded = home.get_runs()
         assert (failed.is_failure, succeeded.is_success) == (True, True)

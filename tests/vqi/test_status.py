@@ -51,7 +51,9 @@ def test_status_as_json(
     assert found["station_url"] is None
     assert found["production_model"] is None
     assert main(["status"]) == 0
-    assert "dagster-webserver  stopped" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "dagster-webserver  stopped" in shown
+    assert "vqi:***@127.0.0.1" in shown
 
 
 def test_a_taxonomy_goes_to_file_and_warehouse_once(settings: Settings) -> None:
@@ -78,8 +80,10 @@ def test_a_taxonomy_without_a_running_warehouse(tmp_path: Path) -> None:
 def test_other_rows_are_not_overwritten_unasked(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     check_refill(settings, "simulated", replace=False)
-    mark_filled(settings, "import:screws")
+    mark_filled(settings, "import:screws", {"split_policy": "grouped"})
     assert filled_by(settings) == "import:screws"
+    assert Settings(home=tmp_path).split_policy == "grouped"
+    assert Settings(home=tmp_path, split_policy="chronological").split_policy == "chronological"
     check_refill(settings, "import:screws", replace=False)
     with pytest.raises(InspectionError, match=r"import:screws.*--replace"):
         check_refill(settings, "simulated", replace=False)

@@ -1,4 +1,4 @@
-"""`vqi materialize`: a run of assets on the Dagster instance."""
+"""`vqi demo` and `vqi materialize`: the whole line, or a run of assets on the Dagster instance."""
 
 from __future__ import annotations
 
@@ -7,10 +7,28 @@ from typing import Annotated
 
 import typer
 
+from vqi.filling import IMAGES
+
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(materialize)
+    """Adds the commands."""
+    for command in (demo, materialize):
+        app.command()(command)
+
+
+def demo(
+    source: Annotated[
+        str, typer.Option(help="simulated, or coco:DIR for a labelled folder of one's own.")
+    ] = "simulated",
+    images: Annotated[int, typer.Option(min=60, help="Images that the simulated plant has.")] = IMAGES,
+) -> None:
+    """Run the whole line: plant, labels, model, gate, service, people, alerts."""
+    from vqi.console import page
+    from vqi.demo import run_demo
+
+    if source != "simulated" and not source.startswith("coco:"):
+        raise typer.BadParameter(f"--source wants simulated or coco:DIR, not {source!r}")
+    run_demo(source, images, page())
 
 
 def materialize(

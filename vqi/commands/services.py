@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,11 +64,15 @@ def _print_status(settings: Settings, found: Status) -> None:
 
     for name, state in states(settings).items():
         print(f"{name:18} {state}")
-    print(f"{'warehouse':18} {found.warehouse_dsn}")
-    for name, dsn in found.sources:
-        print(f"{name:18} {dsn}")
+    for name, dsn in (("warehouse", found.warehouse_dsn), *found.sources):
+        print(f"{name:18} {_without_password(dsn)}")
     addresses = {"Dagster": found.dagster_url, "service": found.service_url, "dbt docs": found.dbt_docs_url}
     for name, address in addresses.items():
         print(f"{name:18} {address}")
     print(f"{'production model':18} {found.production_model or 'none yet'}")
     print(f"{'shadow model':18} {found.shadow_model or 'none'}")
+
+
+def _without_password(dsn: str) -> str:
+    """Returns a libpq URI fit for a screen; ``--json`` gives it whole."""
+    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", dsn)

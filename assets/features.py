@@ -1,0 +1,96 @@
+"""Features: what the network sees of each image, decoded once."""
+
+import dagster as dg
+from psycopg2.extras import execute_values
+
+from inspection.cache import Unreadable, build_cache
+from inspection.dataset import read_training_data
+from inspection.profiles import load_profile
+from inspection.settings import get_settings
+from inspection.store import open_store
+from inspection.warehouse import transaction
+
+GROUP = "features"
+OWNER = "team:learning"
+MAX_UNREADABLE_SHARE = 0.02
+"""More unreadable images than this point to a wrong image root or a broken disk, not to bad files."""
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"python", "parquet"},
+    code_version="1",
+    deps=[["marts", "training_dataset"], ["marts", "fct_image_boxes"]],
+    description="One row per image of the training dataset: what the network sees of it (shards by day).",
+)
+def image_cache() -> dg.MaterializeResult[None]:
+    """Decodes what is not in the cache yet."""
+    settings = get_settings()
+    dsn = settings.dsn("warehouse")
+    data, profile = read_training_data(dsn), load_profile(settings.profile)
+    store = open_store(settings.artifacts_url)
+    found = build_cache(store, data.samples, profile.preprocessing, settings.images)
+    record_unreadable(dsn, found.unreadable)
+    return dg.MaterializeResult(
+        metadata={
+            "images": found.images,
+            "added": found.added,
+            "shards written": found.shards,
+            "unreadable": len(found.unreadable),
+            "folder": f"{store.url}/cache/{found.digest}",
+        },
+    )
+
+
+@dg.asset_check(
+    asset=image_cache,
+    blocking=True,
+    description=f"At most {MAX_UNREADABLE_SHARE:.0%} of the images of the training dataset are unreadable.",
+)
+def mostly_readable() -> dg.AssetCheckResult:
+    """Counts the images of the training dataset that reading found missing or damaged."""
+    with transaction(get_settings().dsn("warehouse")) as cursor:
+        cursor.execute(
+            """
+            select count(unreadable.image_id), count(*)
+            from marts.training_dataset as dataset
+            left join features.unreadable_images as unreadable on unreadable.image_id = dataset.image_id
+            """
+        )
+        ((unreadable, images),) = cursor.fetchall()
+    share = unreadable / max(images, 1)
+    return dg.AssetCheckResult(
+        passed=share <= MAX_UNREADABLE_SHARE,
+        description=f"{unreadable} of {images} images cannot be read",
+        metadata={"value": share, "threshold": MAX_UNREADABLE_SHARE},
+    )
+
+
+# `image_cache` writes it; the labels of the next tick leave these images out.
+unreadable_images = dg.AssetSpec(
+    ["features", "unreadable_images"],
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"postgres"},
+    description="One row per image that reading found missing or damaged, with the reason.",
+)
+
+feature_assets = [image_cache, unreadable_images]
+feature_checks = [mostly_readable]
+
+
+def record_unreadable(dsn: str, images: tuple[Unreadable, ...]) -> None:
+    """Makes ``features.unreadable_images`` hold exactly these images."""
+    with transaction(dsn) as cursor:
+        kept = [image.image_id for image in images]
+        cursor.execute("delete from features.unreadable_images where image_id <> all(%s)", (kept,))
+        execute_values(
+            cursor,
+            """
+            insert into features.unreadable_images (image_id, image_path, reason) values %s
+            on conflict (image_id) do update
+            set image_path = excluded.image_path, reason = excluded.reason, seen_at = clock_timestamp()
+            """,
+            [(image.image_id, image.image_path, image.reason) for image in images],
+        )

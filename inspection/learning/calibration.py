@@ -1,0 +1,141 @@
+"""Probabilities that mean what they say, and thresholds: both chosen on validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from inspection.errors import InsufficientDataError
+from inspection.profiles import CalibrationProfile
+
+Floats = NDArray[np.floating[Any]]
+
+SLOPE_BOUNDS = (0.01, 100.0)
+
+
+class Calibration(NamedTuple):
+    """By class, in order: probability = sigmoid(slope * logit + offset); each [C]."""
+
+    slopes: tuple[float, ...]
+    offsets: tuple[float, ...]
+
+
+def check_counts(targets: Floats, classes: Sequence[str], minimum: CalibrationProfile) -> None:
+    """Refuses a validation set on which a threshold would be chosen by chance.
+
+    Args:
+        targets: 0 or 1, [N, C].
+        classes: names, in order.
+        minimum: what there must be of each class.
+
+    Raises:
+        InsufficientDataError: a class has too few images with or without it.
+    """
+    for name, column in zip(classes, targets.T, strict=True):
+        positives = int((column > 0).sum())
+        negatives = len(column) - positives
+        if positives < minimum.minimum_positives or negatives < minimum.minimum_negatives:
+            raise InsufficientDataError(
+                f"validation has {positives} images with {name} and {negatives} without; at least "
+                f"{minimum.minimum_positives} and {minimum.minimum_negatives} are needed: label more"
+            )
+
+
+def calibrate(logits: Floats, targets: Floats, weights: Floats) -> Calibration:
+    """Fits slope and offset of each class by weighted maximum likelihood.
+
+    Platt (1999) with his smoothed targets, which keep the slope finite when a class is separable.
+
+    Args:
+        logits: [N, C].
+        targets: 0 or 1, [N, C]; each class has both.
+        weights: of the images, such as 1 / the probability that they were kept, [N].
+    """
+    fits = [_fit(logits[:, c], targets[:, c], weights) for c in range(targets.shape[1])]
+    return Calibration(tuple(slope for slope, _ in fits), tuple(offset for _, offset in fits))
+
+
+def calibrated(logits: Floats, calibration: Calibration) -> Floats:
+    """Returns probabilities, [N, C]."""
+    scaled = logits * np.asarray(calibration.slopes) + np.asarray(calibration.offsets)
+    return np.asarray(np.exp(-np.logaddexp(0, -scaled)))
+
+
+def choose_thresholds(
+    probabilities: Floats,
+    targets: Floats,
+    classes: Sequence[str],
+    safety_critical: Sequence[str],
+    safety_recall: float,
+) -> dict[str, float]:
+    """Chooses the probability from which each class is reported.
+
+    A safety-critical class gets the highest threshold whose recall reaches `safety_recall`; any other
+    the one with the best F1, of equally good ones the highest.
+
+    Args:
+        probabilities: calibrated, [N, C].
+        targets: 0 or 1, [N, C]; each class has positives.
+        classes: names, in order.
+        safety_critical: which of them must not slip through.
+        safety_recall: 0 to 1.
+    """
+    chosen: dict[str, float] = {}
+    for name, p, truth in zip(classes, probabilities.T, targets.T, strict=True):
+        if name in safety_critical:
+            chosen[name] = recall_threshold(p[truth > 0], safety_recall)
+        else:
+            chosen[name] = best_f1_threshold(p, truth)
+    return chosen
+
+
+def recall_threshold(positives: Floats, recall: float) -> float:
+    """Returns the highest threshold that the given share of the positives' probabilities reaches."""
+    needed = max(1, math.ceil(recall * len(positives) - 1e-9))
+    return _allowed(float(np.sort(positives)[::-1][needed - 1]))
+
+
+def best_f1_threshold(probabilities: Floats, truth: Floats) -> float:
+    """Returns the threshold with the best F1, midway to the next lower probability."""
+    order = np.argsort(-probabilities, kind="stable")
+    p, hits = probabilities[order].astype(np.float64), np.cumsum(truth[order] > 0)
+    told = np.arange(1, len(p) + 1)
+    f1 = 2 * hits / (told + hits[-1])
+    possible = np.append(p[1:] < p[:-1], True) & (p > 0)  # equal ones are told together, zeros never
+    best = int(np.argmax(np.where(possible, f1, -1)))
+    below = p[best + 1] if best + 1 < len(p) else p[best]
+    # As exact as the model's numbers, so that it compares the same in single and in double precision;
+    # between two neighbours there is no middle.
+    middle = float(np.float32((p[best] + below) / 2))
+    return _allowed(middle if below < middle <= p[best] else float(p[best]))
+
+
+def _allowed(threshold: float) -> float:
+    # A threshold of 0 would report the class on every part; the smallest positive one does as well,
+    # but only where the model gives that probability.
+    return min(max(threshold, float(np.finfo(np.float32).tiny)), 1.0)
+
+
+def _fit(logits: Floats, truth: Floats, weights: Floats) -> tuple[float, float]:
+    positive = truth > 0
+    count = float(positive.sum())
+    goal = np.where(positive, (count + 1) / (count + 2), 1 / (len(truth) - count + 2))
+    weights = weights / weights.sum()
+    scale = float(logits.std()) or 1.0
+    centred = (logits - logits.mean()) / scale
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        z = parameters[0] * centred + parameters[1]
+        error = weights * (1 / (1 + np.exp(-np.clip(z, -500, 500))) - goal)
+        value = float((weights * (np.logaddexp(0, z) - goal * z)).sum())
+        return value, np.array([(error * centred).sum(), error.sum()])
+
+    bounds = [(SLOPE_BOUNDS[0] * scale, SLOPE_BOUNDS[1] * scale), (None, None)]
+    found = minimize(loss, np.array([scale, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12)
+    slope = float(found.x[0]) / scale
+    return slope, float(found.x[1]) - slope * float(logits.mean())

@@ -1,0 +1,105 @@
+"""Packs a judged model into the bundle that is approved and served, with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspection.artifacts import get_file, get_record
+from inspection.bundle import CARD, MODEL, WEIGHTS, BundleManifest, write_bundle
+from inspection.gate import GateResult, judge_model
+from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
+from inspection.metrics import Rate
+from inspection.ontology import Ontology
+from inspection.store import ObjectStore
+
+
+def make_bundle(store: ObjectStore, report_id: str, ontology: Ontology) -> tuple[str, GateResult]:
+    """Judges a model by its test metrics and packs it; a model that fails is packed too.
+
+    A person may still decide for it, and must then find it, with the gate's words inside.
+
+    Args:
+        store: holds the model's records and files; takes the bundle.
+        report_id: of its `EvaluationReport`.
+        ontology: that it was trained for.
+
+    Returns:
+        Id of the bundle and what the gate says.
+
+    Raises:
+        BundleError: the ontology has other classes than the model.
+    """
+    report = get_record(store, EvaluationReport, report_id)
+    export = get_record(store, ExportResult, report.export)
+    training = get_record(store, TrainingResult, report.training)
+    gate = judge_model(report.metrics, training.profile.gate, ontology.safety_critical_ids)
+    manifest = BundleManifest(
+        classes=training.classes,
+        thresholds=export.thresholds,
+        temperature=dict(zip(training.classes, training.slopes, strict=True)),
+        offset=dict(zip(training.classes, training.offsets, strict=True)),
+        preprocessing=training.profile.preprocessing,
+        metrics=report.metrics.model_dump(mode="json"),
+        gate=gate.model_dump(mode="json"),
+        profile=training.profile.name,
+        architecture=training.profile.model.architecture,
+        data_fingerprint=training.data_fingerprint,
+        split_release=training.split_release,
+        code_revision=training.code_revision,
+        seed=training.profile.training.seed,
+        ontology=ontology,
+        packages=training.packages,
+        created_at=training.created_at,
+    )
+    files = {
+        MODEL: get_file(store, export.model),
+        WEIGHTS: get_file(store, training.weights),
+        CARD: "\n".join(_card(training, export, report, gate)).encode(),
+    }
+    return write_bundle(store, manifest, files), gate
+
+
+def _card(
+    training: TrainingResult, export: ExportResult, report: EvaluationReport, gate: GateResult
+) -> Iterator[str]:
+    """Yields the lines of the model card (Mitchell et al. 2019), in Markdown."""
+    metrics, profile = report.metrics, training.profile
+    yield f"# {profile.model.architecture}, trained {training.created_at:%Y-%m-%d %H:%M} UTC"
+    yield ""
+    yield f"Finds defects of the ontology {training.ontology} {training.ontology_version} on photographs of"
+    yield f"parts, seen at {profile.preprocessing.width}x{profile.preprocessing.height} pixels"
+    yield f"(crop: {profile.preprocessing.crop}). Gate: **{gate.verdict}**."
+    yield ""
+    yield from (f"- {reason}" for reason in gate.reasons)
+    yield ""
+    yield f"## Test set: {metrics.images} images, ONNX Runtime on original bytes"
+    yield ""
+    yield "| metric | value | 95 % | count |"
+    yield "| --- | --- | --- | --- |"
+    yield from (_row(name.replace("_", " "), rate) for name, rate in metrics.rates.items())
+    for name, found in metrics.per_class.items():
+        yield _row(f"precision of {name}, threshold {found.threshold:.3f}", found.precision)
+        yield _row(f"recall of {name}", found.recall)
+    yield ""
+    yield f"Calibration error {metrics.ece:.4f} (before calibration {metrics.ece_uncalibrated:.4f}). Largest"
+    yield f"difference between ONNX and torch {export.parity.max_difference:.1e} on {export.parity.images}"
+    yield f"images, {export.parity.flips} verdicts differ."
+    yield ""
+    yield "## Made from"
+    yield ""
+    yield f"- {training.images['train']} training and {training.images['validation']} validation images,"
+    yield f"  split release {training.split_release}, data fingerprint {training.data_fingerprint}"
+    yield f"- profile {profile.name}, seed {profile.training.seed}, epoch {training.best_epoch} of"
+    yield f"  {len(training.history)}, {training.seconds:.0f} s, {training.parameters:,} parameters"
+    yield f"- code {training.code_revision}; {', '.join(f'{k} {v}' for k, v in training.packages.items())}"
+    yield ""
+    yield "It has seen the cameras, part types and defects of its training set and no others; what it is not"
+    yield "sure of belongs in front of a person."
+    yield ""
+
+
+def _row(name: str, rate: Rate) -> str:
+    if rate.value is None:
+        return f"| {name} | not applicable | | 0 |"
+    bounds = f"{rate.low:.4f} to {rate.high:.4f}"
+    return f"| {name} | {rate.value:.4f} | {bounds} | {rate.successes}/{rate.total} |"

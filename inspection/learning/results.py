@@ -1,0 +1,111 @@
+"""What each step of making a model hands to the next: plain records, kept in the object store as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from inspection.metrics import TestMetrics
+from inspection.profiles import Profile
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EpochRecord(_Record):
+    """One epoch: losses, mean AUROC over classes (None when validation lacks a class), speed."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_auroc: float | None
+    learning_rate: float
+    images_per_second: float
+    seconds: float
+
+
+class TrainingResult(_Record):
+    """A trained network.
+
+    Attributes:
+        weights: key of the safetensors file, named by its hash; likewise `curve`, a picture.
+        classes: model outputs in order.
+        slopes: calibration by class, probability = sigmoid(slope * logit + offset); likewise `offsets`.
+        images: by side, those that took part.
+        threads: of torch; the last digits of the weights depend on it.
+    """
+
+    weights: str
+    curve: str
+    profile: Profile
+    classes: tuple[str, ...]
+    slopes: tuple[float, ...]
+    offsets: tuple[float, ...]
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    seconds: float
+    images: dict[str, int]
+    parameters: int
+    threads: int
+    data_fingerprint: str
+    split_release: str
+    ontology: str
+    ontology_version: str
+    code_revision: str
+    packages: dict[str, str]
+    created_at: datetime
+
+
+class Parity(_Record):
+    """The exported model against the trained one, from file bytes.
+
+    Attributes:
+        max_difference: largest absolute difference of a probability.
+        max_cell_difference: likewise of a cell of an activation map, from which boxes are drawn.
+        flips: images whose verdict (any class over its threshold) differs.
+    """
+
+    images: int
+    max_difference: float
+    max_cell_difference: float
+    flips: int
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the exported model may stand for the trained one."""
+        largest = max(self.max_difference, self.max_cell_difference)
+        return self.images > 0 and self.flips == 0 and largest <= self.tolerance
+
+
+class ExportResult(_Record):
+    """An exported model.
+
+    Attributes:
+        training: id of the `TrainingResult`.
+        model: key of the ONNX file, named by its hash.
+        thresholds: probability from which a class is reported, chosen on validation originals.
+    """
+
+    training: str
+    model: str
+    thresholds: dict[str, float]
+    parity: Parity
+
+
+class EvaluationReport(_Record):
+    """How good an exported model is on the test set.
+
+    Attributes:
+        export: id of the `ExportResult`.
+        metrics: of record: from the ONNX file, on original bytes.
+        plots: key of each picture by name.
+    """
+
+    training: str
+    export: str
+    metrics: TestMetrics
+    plots: dict[str, str]
+    unreadable: int
