@@ -78,9 +78,9 @@ def metric_table(metrics: TestMetrics) -> dg.TableMetadataValue:
             dg.TableRecord(
                 {
                     "metric": name,
-                    "value": r.value,
-                    "low": r.low,
-                    "high": r.high,
+                    "value": _rounded(r.value),
+                    "low": _rounded(r.low),
+                    "high": _rounded(r.high),
                     "hits": r.successes,
                     "of": r.total,
                 }
@@ -106,3 +106,7 @@ def _named_rates(metrics: TestMetrics) -> Iterator[tuple[str, Rate]]:
         yield f"{name}: precision", found.precision
         yield f"{name}: recall", found.recall
         yield f"{name}: peak in the box", found.pointing
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

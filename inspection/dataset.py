@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Literal, cast
 from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import cursor
 
-from inspection.errors import InsufficientDataError
+from inspection.errors import InsufficientDataError, OntologyError
 from inspection.warehouse import transaction
 
 Split = Literal["train", "validation", "test"]
@@ -94,26 +95,53 @@ def read_training_data(dsn: str) -> TrainingData:
         dsn: libpq URI of the warehouse.
 
     Raises:
-        InsufficientDataError: no split has been released, or nothing is in it.
+        InsufficientDataError: there is no such dataset, nothing is in it, or it mixes split releases.
     """
     try:
         with transaction(dsn) as warehouse:
-            release, samples = _release(warehouse), _samples(warehouse, _boxes(warehouse))
+            releases, samples = _releases(warehouse), _samples(warehouse, _boxes(warehouse))
     except UndefinedTable as error:
         raise InsufficientDataError(
             "there is no training dataset yet: materialize the marts first"
         ) from error
-    if release is None or not samples:
+    if not samples:
         raise InsufficientDataError("the training dataset is empty: label images and release a split first")
-    return TrainingData(release, samples)
+    if len(releases) > 1:
+        raise InsufficientDataError(
+            f"the training dataset mixes the split releases {', '.join(releases)}: materialize it again"
+        )
+    return TrainingData(releases[0], samples)
 
 
-def _release(warehouse: cursor) -> str | None:
-    warehouse.execute(
-        "select release_id from releases.split_releases order by created_at desc, release_id desc limit 1"
-    )
-    newest = warehouse.fetchone()
-    return None if newest is None else str(newest[0])
+def check_classes(samples: Iterable[Sample], classes: Collection[str], clean: str | None = None) -> None:
+    """Refuses labels that mean nothing to a model.
+
+    Args:
+        samples: images with their labels and boxes.
+        classes: ids of the defect classes.
+        clean: id of the clean class; without it, what a part without defects is called is not looked at.
+
+    Raises:
+        OntologyError: a label or box is of another class; the message names it.
+    """
+    unknown: Counter[str] = Counter()
+    for sample in samples:
+        named = {*sample.labels, *(box.defect_class for box in sample.boxes)} - set(classes)
+        if clean is not None:
+            named |= {sample.label} - {clean, *classes}
+        unknown.update(named)
+    if unknown:
+        told = ", ".join(f"{name} ({count} images)" for name, count in sorted(unknown.items()))
+        raise OntologyError(
+            f"the training dataset has labels that the ontology does not have: {told}: publish an ontology "
+            "with these classes, or materialize the labels and a new split release under the one in force"
+        )
+
+
+def _releases(warehouse: cursor) -> list[str]:
+    # The dataset tells it itself: a release may be newer than the dataset.
+    warehouse.execute("select distinct release_id from marts.training_dataset order by release_id")
+    return [str(release) for (release,) in warehouse.fetchall()]
 
 
 def _boxes(warehouse: cursor) -> dict[str, list[Box]]:

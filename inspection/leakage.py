@@ -86,14 +86,17 @@ _CAMERAS = """
 
 
 def find_leaks(dsn: str) -> tuple[Leak, ...]:
-    """Looks at ``marts.training_dataset`` under the policy of the newest release.
+    """Looks at ``marts.training_dataset`` under the policy of the release that it was built from.
 
     Args:
         dsn: libpq URI of the warehouse.
     """
     with transaction(dsn) as warehouse:
         warehouse.execute(
-            "select policy from releases.split_releases order by created_at desc, release_id desc limit 1"
+            """
+            select policy from releases.split_releases
+            where release_id in (select release_id from marts.training_dataset)
+            """
         )
         policy = next(iter(warehouse.fetchall()), ("chronological",))[0]
         return (

@@ -13,7 +13,8 @@ from inspection.simulation.calibration import CONFIG_HEADER, LENS_HEADER, write_
 def write_import_calibration(settings: Settings, data: CocoFile, first_time: int) -> bool:
     """Writes the two calibration files unless a folder of the plant's own is configured.
 
-    The size is that of a camera's first image, the focal length its width, and all distortion is 0.
+    The size is the largest of a camera's images, which may differ; the focal length is its width, and all
+    distortion is 0.
 
     Args:
         settings: gives the calibration folder.
@@ -27,7 +28,8 @@ def write_import_calibration(settings: Settings, data: CocoFile, first_time: int
         return False
     sizes: dict[str, tuple[int, int]] = {}
     for image in data.images:
-        sizes.setdefault(image.camera or CAMERA, (image.width, image.height))
+        width, height = sizes.get(image.camera or CAMERA, (0, 0))
+        sizes[image.camera or CAMERA] = (max(width, image.width), max(height, image.height))
     since = datetime.fromtimestamp(first_time / 1000, UTC).isoformat()
     config = [(name, LINE, data.name, "unknown", w, h, 0, since) for name, (w, h) in sizes.items()]
     lens = [

@@ -24,15 +24,15 @@ class View(NamedTuple):
 
 
 def geometric(augmentation: Augmentation, size: tuple[int, int]) -> v2.Transform | None:
-    """Returns the changes that move pixels, for image and boxes together; None when there are none.
+    """Returns the changes that resample the whole frame, for image and boxes together; None for none.
+
+    Flips are not among them: see `flipped`.
 
     Args:
         augmentation: how much.
         size: rows and columns of the frame.
     """
     steps: list[v2.Transform] = []
-    if augmentation.flip:
-        steps += [v2.RandomHorizontalFlip(augmentation.flip), v2.RandomVerticalFlip(augmentation.flip)]
     if augmentation.rotation_degrees:
         steps.append(v2.RandomRotation(augmentation.rotation_degrees, v2.InterpolationMode.BILINEAR))
     if augmentation.crop_scale < 1:
@@ -51,6 +51,21 @@ def changed(view: View, change: v2.Transform) -> View:
     image, boxes = change(image, boxes)
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     return View(pixels, boxes.as_subclass(Tensor).numpy())
+
+
+def flipped(view: View, probability: float) -> View:
+    """Mirrors left and right, and top and bottom, each with a probability.
+
+    It only turns the view's strides, so that a small piece of a large frame costs no more than itself.
+    """
+    rows, columns = view.pixels.shape[:2]
+    pixels, (left, top, right, bottom) = view.pixels, view.boxes.T
+    sideways, upside_down = (torch.rand(2) < probability).tolist()
+    if sideways:
+        pixels, left, right = pixels[:, ::-1], columns - right, columns - left
+    if upside_down:
+        pixels, top, bottom = pixels[::-1], rows - bottom, rows - top
+    return View(pixels, np.stack([left, top, right, bottom], axis=1))
 
 
 def windowed(view: View, size: tuple[int, int]) -> View:

@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from inspection.cache import CachedImage
-from inspection.dataset import Box, Sample
+from inspection.dataset import Box, Sample, check_classes
 from inspection.imaging import Pixels, Preprocessing, to_tensor
-from inspection.learning.augmentation import View, changed, visible_share, windowed
+from inspection.learning.augmentation import View, changed, flipped, visible_share, windowed
 
 Floats = NDArray[np.float32]
 
@@ -87,7 +87,11 @@ def make_examples(
         classes: the model's outputs in order.
         preprocessing: that of the cache.
         in_memory: decode now instead of in each epoch.
+
+    Raises:
+        OntologyError: a label or box is of another class.
     """
+    check_classes(samples, classes)
     number = {name: index for index, name in enumerate(classes)}
     examples: list[Example] = []
     for sample in samples:
@@ -162,6 +166,7 @@ class FrameDataset(Dataset[Item]):
         *,
         change: v2.Transform | None = None,
         window: tuple[int, int] | None = None,
+        flip: float = 0.0,
         minimum_visible: float = 0.0,
     ) -> None:
         """Makes the dataset.
@@ -171,11 +176,12 @@ class FrameDataset(Dataset[Item]):
             grid: rows and columns of the activation maps.
             change: random geometric change to image and boxes, from `augmentation.geometric`.
             window: rows and columns of the piece to show; None shows the whole frame.
+            flip: probability of a flip each way; of the piece, which comes to the same and is cheaper.
             minimum_visible: a defect of whose box less than this share is left, or nothing, loses its
                 label.
         """
         self.examples, self.grid, self.change = examples, grid, change
-        self.window, self.minimum_visible = window, minimum_visible
+        self.window, self.flip, self.minimum_visible = window, flip, minimum_visible
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -189,6 +195,8 @@ class FrameDataset(Dataset[Item]):
             view = changed(view, self.change)
         if self.window is not None:
             view = windowed(view, self.window)
+        if self.flip:
+            view = flipped(view, self.flip)
         size = view.pixels.shape[:2]
         share = visible_share(view.boxes, size)
         seen = (share > 0) & (share >= self.minimum_visible)

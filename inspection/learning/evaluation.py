@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.cache import CachedImage, Unreadable, read_original
-from inspection.dataset import Sample
+from inspection.dataset import Sample, check_classes
 from inspection.errors import ImageError, InsufficientDataError
 from inspection.imaging import Frame, Preprocessing, Window, load_frame, to_tensor
 from inspection.learning.calibration import Calibration
@@ -145,8 +145,12 @@ def measure(
         calibration: of the model; to tell what it changed.
         ontology: gives classes and which are safety-critical.
         confidence_threshold: below it a person looks.
+
+    Raises:
+        OntologyError: a label or box is of a class that the ontology does not have.
     """
     classes = ontology.defect_ids
+    check_classes(predictions.samples, classes, ontology.clean_class.id)
     p, limit = predictions.probabilities, np.array([thresholds[name] for name in classes])
     targets = target_matrix(predictions.samples, classes)
     told, actual = p >= limit, targets > 0

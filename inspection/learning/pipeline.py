@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 
 from inspection.artifacts import get_file, get_record, put_file, put_record
 from inspection.cache import Unreadable, read_cache
-from inspection.dataset import Sample, Split, TrainingData
+from inspection.dataset import Sample, Split, TrainingData, check_classes
 from inspection.errors import InsufficientDataError, OntologyError
 from inspection.imaging import Pixels, Preprocessing
 from inspection.learning import plots
@@ -49,8 +49,11 @@ def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, prof
 
     Raises:
         InsufficientDataError: too few images to train or to calibrate on.
+        OntologyError: a label is of a class that the ontology does not have.
     """
     classes = ontology.defect_ids
+    # Of all sides: with a test set that cannot be judged the training would be for nothing.
+    check_classes(data.samples, classes, ontology.clean_class.id)
     training, validation = cached_examples(store, data, classes, profile)
     targets = np.stack([e.targets for e in validation]) if validation else np.zeros((0, len(classes)))
     check_counts(targets, classes, profile.calibration)

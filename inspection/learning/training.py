@@ -107,6 +107,7 @@ class _Loop:
             examples,
             grid_size(self.model, *shown),
             change=geometric(profile.augmentation, size),
+            flip=profile.augmentation.flip,
             window=settings.window,
             minimum_visible=profile.augmentation.minimum_visible,
         )
@@ -132,7 +133,8 @@ class _Loop:
         begun, losses, images = time.perf_counter(), 0.0, 0
         self.model.train()
         for step, batch in enumerate(self._batches(number), start=1):
-            done = (number - 1) * self.steps + step
+            # An epoch with other repetitions may be a step longer than the first.
+            done = (number - 1) * self.steps + min(step, self.steps)
             losses += self._step(batch) * len(batch.images)
             self.schedule.step_update(done)
             images += len(batch.images)

@@ -14,6 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from inspection.ontology import load_ontology, normalise_label
 from inspection.settings import Settings
+from resources.dbt import PROJECT
 from tests.dbt.generated import LABELS, QUARANTINED, UNSETTLED
 from tests.dbt.plant import dbt, query
 
@@ -167,7 +168,7 @@ def test_the_macro_normalises_as_python_does(built: Settings, labels: list[str])
 
 
 def test_the_macro_is_the_one_held_against_python() -> None:
-    text = open("dbt_project/macros/normalise_label.sql", encoding="utf-8").read()
+    text = (PROJECT / "macros" / "normalise_label.sql").read_text(encoding="utf-8")
     assert r"lower(regexp_replace({{ label }}, '[\s_-]', '', 'g'))" in text
 
 

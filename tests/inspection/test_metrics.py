@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 from sklearn import metrics as reference
 
 from inspection.metrics import (
@@ -90,6 +91,7 @@ def test_mean_auroc_leaves_out_classes_without_one() -> None:
         ([0.15, 0.15, 0.95, 0.95], [0, 1, 1, 1], [1, 1, 1, 1], (0.7 + 0.1) / 4),
         ([0.15, 0.15, 0.95, 0.95], [0, 1, 1, 1], [3, 1, 2, 2], (0.4 + 0.2) / 8),
         ([0.15, 0.19, 0.22], [0, 0, 1], [1, 1, 1], (0.34 + 0.78) / 3),  # 0.22 is in the next bin
+        ([0.95, 1.0], [1, 0], [1, 1], (1.0 - 0.05) / 2),  # 1 belongs to the last bin
         ([0.15, 0.19], [0, 0], [1, 0], 0.15),  # an image of no weight says nothing
     ],
 )
@@ -170,8 +172,9 @@ def test_class_metrics_are_those_of_scikit_learn(threshold: float) -> None:
     assert found.recall.value == pytest.approx(reference.recall_score(truth, told))
     assert found.f1 == pytest.approx(reference.f1_score(truth, told))
     assert found.auroc == pytest.approx(reference.roc_auc_score(truth, p))
-    assert found.recall_bound is not None
-    assert found.recall_bound < found.recall.value
+    assert found.recall_bound == pytest.approx(
+        beta.ppf(0.05, found.recall.successes, found.recall.total - found.recall.successes + 1)
+    )
 
 
 def test_class_metrics_at_the_bound_of_299() -> None:

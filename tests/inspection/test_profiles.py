@@ -84,7 +84,7 @@ def test_a_file_of_ones_own(file: Path) -> None:
     assert found.name == "mine"
     assert found.gate.precision == 0.95  # a default
     with pytest.raises(ValidationError, match="frozen"):
-        found.name = "other"  # type: ignore[misc]
+        found.name = "other"
 
 
 @pytest.mark.parametrize("name", ["nonsense", "missing.yaml"])

@@ -75,7 +75,7 @@ def test_a_taken_port_is_named_with_the_variable_that_moves_it(home: Settings) -
 
 
 def test_what_a_killed_supervisor_left_is_stopped_too(home: Settings) -> None:
-    ensure_started(home, "dbt-docs")
+    ensure_started(home, "postgres", "dbt-docs")
     docs = psutil.Process(Supervisor(home.root).pid("dbt-docs"))
     keeper = docs.parent()
     assert keeper is not None
@@ -87,7 +87,7 @@ def test_what_a_killed_supervisor_left_is_stopped_too(home: Settings) -> None:
 
 
 def test_a_program_with_another_port_starts_again(home: Settings) -> None:
-    assert ensure_started(home, "dbt-docs") == ["dbt-docs"]
+    assert ensure_started(home, "postgres", "dbt-docs") == ["postgres", "dbt-docs"]
     moved = home.model_copy(update={"docs_port": free_port()})
     assert ensure_started(moved, "dbt-docs") == ["dbt-docs"]
     assert ensure_started(moved, "dbt-docs") == []

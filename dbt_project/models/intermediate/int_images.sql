@@ -31,12 +31,23 @@ unreadable as (
 
 ),
 
+annotated as (
+
+    select distinct image_id from {{ ref('stg_annotations') }}
+
+),
+
 ranked as (
 
     select
-        *,
-        row_number() over (partition by image_path order by updated_at, image_id) as place_of_path
+        images.*,
+        -- Of rows that name one file, what annotators have worked on stays and its copies go.
+        row_number() over (
+            partition by images.image_path
+            order by annotated.image_id is null, images.updated_at, images.image_id
+        ) as place_of_path
     from images
+    left join annotated on images.image_id = annotated.image_id
 
 )
 

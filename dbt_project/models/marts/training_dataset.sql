@@ -24,6 +24,7 @@ labelled as (
 
     select
         assignments.image_id,
+        assignments.release_id,
         images.image_path,
         images.part_type,
         images.camera_id,
@@ -46,6 +47,7 @@ labelled as (
 
 select
     image_id,
+    release_id,
     image_path,
     part_type,
     camera_id,

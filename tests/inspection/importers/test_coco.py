@@ -102,6 +102,16 @@ def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> N
     ]
 
 
+def test_a_cameras_frame_holds_all_of_its_images(settings: Settings, tmp_path: Path) -> None:
+    sizes = [image(1), image(2, width=400), image(3, height=300), image(4, camera_id="other")]
+    import_coco(settings, write(tmp_path / "set", sizes, [annotation(1, 1)]))
+    lines = (settings.calibration / "camera_config.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[0]: line.split(",")[4:6] for line in lines} == {
+        "cam-import": ["400", "300"],
+        "other": ["200", "100"],
+    }
+
+
 def test_the_whole_set_may_be_declared_clean(settings: Settings, tmp_path: Path) -> None:
     folder = write(tmp_path / "set", [image(1), image(2)], [annotation(1, 1)])
     report = import_coco(settings, folder, unannotated_is_clean=True)

@@ -247,6 +247,11 @@ def test_rare_classes_are_repeated_up_to_the_minimum(minimum: int, seed: int) ->
     assert len(chosen) <= 100 + 2 * minimum
 
 
+def test_classes_that_share_no_image_are_shown_exactly_so_often() -> None:
+    apart = np.repeat(np.eye(3, dtype=np.float32), [2, 7, 30], axis=0)
+    assert apart[repeated(apart, 10, seed=0)].sum(0).tolist() == [10, 10, 30]
+
+
 def test_repetition_is_decided_by_the_seed() -> None:
     assert np.array_equal(repeated(TARGETS, 50, 3), repeated(TARGETS, 50, 3))
     assert not np.array_equal(repeated(TARGETS, 50, 3), repeated(TARGETS, 50, 4))

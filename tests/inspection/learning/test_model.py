@@ -84,7 +84,7 @@ def backbone_file(path: Path, profile: ModelProfile = SMALL) -> DefectNet:
     """Writes the weights of a random backbone and returns its network."""
     torch.manual_seed(7)
     model = DefectNet(profile, classes=2)
-    save_file(model.backbone.state_dict(), path)  # type: ignore[operator, arg-type]
+    save_file(model.backbone.state_dict(), path)
     return model
 
 

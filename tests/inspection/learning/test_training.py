@@ -144,9 +144,9 @@ def test_frames_of_the_cache_are_decoded_on_the_way(
         return replace(example, frame=stored(example).pixels())
 
     wanted = profile(training={"epochs": 1}, augmentation=EVERYTHING)
-    sides = (training_examples, validation_examples)
     cached, in_memory = (
-        brief(*([change(e) for e in side] for side in sides), wanted) for change in (stored, decoded)
+        brief([change(e) for e in training_examples], [change(e) for e in validation_examples], wanted)
+        for change in (stored, decoded)
     )
     assert losses(cached) == losses(in_memory)
 
