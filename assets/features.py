@@ -76,7 +76,7 @@ unreadable_images = dg.AssetSpec(
     description="One row per image that reading found missing or damaged, with the reason.",
 )
 
-feature_assets = [image_cache, unreadable_images]
+feature_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [image_cache, unreadable_images]
 feature_checks = [mostly_readable]
 
 

@@ -91,7 +91,7 @@ split_releases = dg.AssetSpec(
     description="One row per split release: its date, policy and window.",
 )
 
-label_assets = [ontology, split_release, split_releases]
+label_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [ontology, split_release, split_releases]
 
 
 def _instant(text: str) -> datetime:

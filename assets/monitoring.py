@@ -60,7 +60,7 @@ predictions, reviews = (
     )
 )
 
-monitoring_assets = [alerts, predictions, reviews]
+monitoring_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [alerts, predictions, reviews]
 
 
 def rule_table(states: Sequence[AlertState]) -> dg.TableMetadataValue:

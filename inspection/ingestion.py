@@ -207,10 +207,14 @@ def _file_resource(name: str, key: tuple[str, ...], settings: Settings) -> DltRe
             table = pa_csv.read_csv(path)
         except pa.ArrowInvalid as error:
             raise ServiceError(f"{path} is no CSV table: {error}") from error
-        if holes := [
-            column for column in key if column not in table.column_names or table[column].null_count
-        ]:
+        if holes := [name for name in key if name not in table.column_names or _has_blanks(table[name])]:
             raise ServiceError(f"{path} needs a value of {', '.join(holes)} in each row: complete the file")
         yield table.cast(_with_key(table.schema, key))
 
     return dlt.resource(whole, name=name, primary_key=list(key), write_disposition="replace")
+
+
+def _has_blanks(column: pa.ChunkedArray) -> bool:
+    # In a column of text an empty cell is an empty text, not null.
+    texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    return bool(column.null_count or pc.any(pc.equal(texts, "")).as_py())

@@ -20,6 +20,7 @@ from vqi.postgres import answers, create_cluster, run_as, server_command
 from vqi.supervisor import wait_until
 
 _numbers = itertools.count()
+_made: set[str] = set()
 
 
 def free_port() -> int:
@@ -61,19 +62,33 @@ def _running_server(settings: Settings) -> Iterator[Settings]:
             process.wait(timeout=60)
 
 
+class FreshSettings(Settings):
+    """Settings whose databases are made, empty, when their address is first asked for.
+
+    A database is 300 files, and most tests want one of the five.
+    """
+
+    def dsn(self, database: str) -> str:
+        """Returns the address as the base class does."""
+        dsn = super().dsn(database)
+        if dsn not in _made:
+            server, name = dsn.rsplit("/", 1)
+            connection = psycopg2.connect(f"{server}/postgres")
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"create database {name}")
+            connection.close()
+            _made.add(dsn)
+        return dsn
+
+
 def fresh_settings(server: Settings, home: Path, **overrides: object) -> Settings:
-    """Makes one empty database of each kind and returns settings that point to them."""
+    """Returns settings that point to databases of their own, each empty but for the warehouse's tables."""
     number = next(_numbers)
-    dsns: dict[str, str] = {}
-    connection = psycopg2.connect(server.embedded_dsn("postgres"))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for name in DATABASES:
-            cursor.execute(f"create database {name}_{number}")
-            dsns[f"{name}_dsn"] = server.embedded_dsn(f"{name}_{number}")
-    connection.close()
-    ensure_warehouse(dsns["warehouse_dsn"])
-    return Settings(home=home, **dsns, **overrides)  # type: ignore[arg-type]
+    dsns = {f"{name}_dsn": server.embedded_dsn(f"{name}_{number}") for name in DATABASES}
+    settings = FreshSettings(home=home, **dsns, **overrides)  # type: ignore[arg-type]
+    ensure_warehouse(settings.dsn("warehouse"))
+    return settings
 
 
 @pytest.fixture

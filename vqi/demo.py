@@ -30,8 +30,8 @@ from vqi.supervisor import wait_until
 
 REPORT = "demo_report.json"
 GATE = ("deployment_gate",)
-RATE = 10.0
-"""Parts per second that the cameras of the replay show; eight cameras, a part each 0.8 s."""
+RATE = 12.0
+"""Parts per second that the cameras of the replay show; eight cameras, a part each two thirds of a second."""
 INSPECTOR = "demo-inspector"
 SIMULATED = "simulated"
 

@@ -14,7 +14,7 @@ from vqi.origin import IMPORTED, SIMULATED, check_refill, mark_filled
 if TYPE_CHECKING:
     from inspection.importers.coco import ImportReport
 
-IMAGES = 2600
+IMAGES = 2000
 SEED = 7
 DIFFICULTY = "normal"
 

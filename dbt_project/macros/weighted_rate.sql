@@ -10,11 +10,13 @@
     count(*) filter (where {{ among }}) as {{ name }}_reviewed
 {%- endmacro %}
 
-{# z is the normal distribution's 97.5 % point. Rounding may carry a bound beyond 0 or 1 by a hair;
-   greatest and least skip nulls, hence the case. #}
+{# z is the normal distribution's 97.5 % point. Rounding may carry a bound beyond 0, 1 or the share
+   itself by a hair; greatest and least skip nulls, hence the case. #}
 {% macro wilson_bound(p, n, sign) -%}
     {%- set z = 1.959963984540054 -%}
-    case when ({{ p }}) is not null then greatest(0, least(1, (
+    {%- set near, far = ('least', 0) if sign == '-' else ('greatest', 1) -%}
+    {%- set inward = 'greatest' if sign == '-' else 'least' -%}
+    case when ({{ p }}) is not null then {{ near }}({{ p }}, {{ inward }}({{ far }}, (
         ({{ p }}) + {{ z * z }} / (2 * ({{ n }})) {{ sign }} {{ z }} * sqrt(
             greatest(({{ p }}) * (1 - ({{ p }})), 0) / ({{ n }}) + {{ z * z }} / (4 * ({{ n }}) ^ 2)
         )

@@ -72,11 +72,14 @@ def choose_thresholds(
     classes: Sequence[str],
     safety_critical: Sequence[str],
     safety_recall: float,
+    false_reject_rate: float,
 ) -> dict[str, float]:
     """Chooses the probability from which each class is reported.
 
     A safety-critical class gets the highest threshold whose recall reaches `safety_recall`; any other
-    the one with the best F1, of equally good ones the highest.
+    the one with the best F1, of equally good ones the highest, among those that keep the class's even
+    part of the false rejects: a class that the model cannot tell then falls silent, and the gate says so,
+    where the best F1 alone would have it report every part.
 
     Args:
         probabilities: calibrated, [N, C].
@@ -84,13 +87,14 @@ def choose_thresholds(
         classes: names, in order.
         safety_critical: which of them must not slip through.
         safety_recall: 0 to 1.
+        false_reject_rate: share of parts that all classes together may report wrongly, 0 to 1.
     """
     chosen: dict[str, float] = {}
     for name, p, truth in zip(classes, probabilities.T, targets.T, strict=True):
         if name in safety_critical:
             chosen[name] = recall_threshold(p[truth > 0], safety_recall)
         else:
-            chosen[name] = best_f1_threshold(p, truth)
+            chosen[name] = best_f1_threshold(p, truth, false_reject_rate / len(classes))
     return chosen
 
 
@@ -100,13 +104,23 @@ def recall_threshold(positives: Floats, recall: float) -> float:
     return _allowed(float(np.sort(positives)[::-1][needed - 1]))
 
 
-def best_f1_threshold(probabilities: Floats, truth: Floats) -> float:
-    """Returns the threshold with the best F1, midway to the next lower probability."""
+def best_f1_threshold(probabilities: Floats, truth: Floats, false_alarms: float = 1.0) -> float:
+    """Returns the threshold with the best F1, midway to the next lower probability.
+
+    Args:
+        probabilities: of one class, [N].
+        truth: 0 or 1, [N].
+        false_alarms: largest share of the images without the class that may be told. Where no threshold
+            keeps it, the one that tells none of these images.
+    """
     order = np.argsort(-probabilities, kind="stable")
     p, hits = probabilities[order].astype(np.float64), np.cumsum(truth[order] > 0)
     told = np.arange(1, len(p) + 1)
     f1 = 2 * hits / (told + hits[-1])
     possible = np.append(p[1:] < p[:-1], True) & (p > 0)  # equal ones are told together, zeros never
+    possible &= told - hits <= false_alarms * (len(p) - hits[-1])
+    if not possible.any():
+        return _allowed(float(np.nextafter(np.float32(p[0]), np.float32(2))))
     best = int(np.argmax(np.where(possible, f1, -1)))
     below = p[best + 1] if best + 1 < len(p) else p[best]
     # As exact as the model's numbers, so that it compares the same in single and in double precision;

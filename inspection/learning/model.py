@@ -16,8 +16,9 @@ import inspection.learning.backbones  # noqa: F401  # registers our own networks
 from inspection.errors import SettingsError
 from inspection.profiles import ModelProfile
 
-PRIOR_LOGIT = -4.0
-"""First bias of each cell: defects are rare, and training should not begin by learning that."""
+PRIOR_LOGIT = -8.0
+"""First bias of each cell: defects are rare, and training should not begin by learning that. Some hundred
+cells of it pool to an image logit of about -2."""
 
 
 def pool(maps: Tensor) -> Tensor:

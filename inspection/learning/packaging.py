@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from inspection.artifacts import get_file, get_record
 from inspection.bundle import CARD, MODEL, WEIGHTS, BundleManifest, write_bundle
+from inspection.errors import BundleError
 from inspection.gate import GateResult, judge_model
 from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
 from inspection.metrics import Rate
@@ -32,6 +33,11 @@ def make_bundle(store: ObjectStore, report_id: str, ontology: Ontology) -> tuple
     report = get_record(store, EvaluationReport, report_id)
     export = get_record(store, ExportResult, report.export)
     training = get_record(store, TrainingResult, report.training)
+    if training.classes != ontology.defect_ids:
+        raise BundleError(
+            f"the model tells {', '.join(training.classes)}, the ontology {ontology.ontology} "
+            f"{ontology.version} has {', '.join(ontology.defect_ids)}: train again"
+        )
     gate = judge_model(report.metrics, training.profile.gate, ontology.safety_critical_ids)
     manifest = BundleManifest(
         classes=training.classes,

@@ -120,6 +120,7 @@ def export_model(
         training.classes,
         ontology.safety_critical_ids,
         profile.gate.safety_critical_recall,
+        profile.gate.false_reject_rate,
     )
     frames = _frames(data.side("test")[:PARITY_IMAGES], image_root, profile.preprocessing)
     parity = compare(

@@ -33,7 +33,7 @@ def scratch(rng: np.random.Generator, canvas: Canvas, strength: float) -> Points
     for number in range(1 + (rng.random() < 0.3)):
         moved = points + number * unit * rng.uniform(3, 6) * _normal(points)
         press = np.sin(np.linspace(0.25, np.pi - 0.15, len(points) - 1)) ** 0.6
-        patch = line(moved, unit * rng.uniform(1.2, 2.2) * press, unit)
+        patch = line(moved, unit * rng.uniform(1.8, 3.0) * press, unit)
         drawn.append(lay(canvas, patch, -0.17 * strength))
         away = 1.1 * unit
         lay(canvas, shifted(patch, -canvas.light[0] * away, -canvas.light[1] * away), 0.19 * strength)
@@ -54,12 +54,12 @@ def crack(rng: np.random.Generator, canvas: Canvas, strength: float) -> Points:
         )
 
     trunk = _path_on_face(rng, canvas, path)
-    width = unit * rng.uniform(1.6, 2.3)
+    width = unit * rng.uniform(2.2, 3.2)
     pieces = [(trunk, np.linspace(width, 0.8 * unit, len(trunk) - 1))]
     for _ in range(int(rng.integers(0, 3))):
         fork = trunk[int(rng.integers(2, len(trunk) - 3))]
         branch = path(fork)[: int(rng.integers(4, 8))]
-        pieces.append((np.vstack([fork, branch]), np.linspace(1.2 * unit, 0.7 * unit, len(branch))))
+        pieces.append((np.vstack([fork, branch]), np.linspace(1.6 * unit, 0.8 * unit, len(branch))))
     return footprint([lay(canvas, line(p, w, unit), -0.25 * strength) for p, w in pieces])
 
 
@@ -69,7 +69,7 @@ def pit(rng: np.random.Generator, canvas: Canvas, strength: float) -> Points:
     middle = _spot_on_face(rng, canvas, 8 * unit)
     for number in range(int(rng.integers(1, 6))):
         place = middle + (number > 0) * rng.normal(0, 9 * unit, 2)
-        radius = unit * rng.uniform(2.2, 4.6)
+        radius = unit * rng.uniform(3.0, 5.6)
         angle = np.linspace(0, 2 * np.pi, 15)[:-1]
         reach = radius * (1 + 0.18 * rng.standard_normal(14))[:, None]
         squash = np.array([1.0, rng.uniform(0.65, 1.0)])
@@ -91,7 +91,7 @@ def burr(rng: np.random.Generator, canvas: Canvas, strength: float) -> Points:
     outwards /= np.linalg.norm(outwards, axis=1, keepdims=True) + 1e-6
     teeth = np.abs(_rough(rng, len(edge), 2.0 * unit)) + 0.5 * np.abs(_rough(rng, len(edge), 7 * unit))
     ends = np.sin(np.linspace(0, np.pi, len(edge))) ** 0.4
-    height = unit * (1.2 + rng.uniform(2.2, 3.8) * teeth * (0.6 + 0.4 * strength)) * ends
+    height = unit * (2.0 + rng.uniform(3.2, 5.5) * teeth * (0.6 + 0.4 * strength)) * ends
     fringe = area(np.vstack([edge + outwards * height[:, None], (edge - outwards * 1.5 * unit)[::-1]]), unit)
     there, own = overlap(canvas.mask.shape, fringe)
     alpha = fringe.alpha[own]

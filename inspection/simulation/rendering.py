@@ -6,8 +6,6 @@ what only looks wrong (`confusers`), is turned and laid on the mat, lit, and see
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspection.memory import keep_freed_memory
 from inspection.simulation import confusers, view
 from inspection.simulation.cameras import CAMERA_BY_ID, REFERENCE_WIDTH
 from inspection.simulation.defects import DIMENSION, DRAW
@@ -26,7 +25,6 @@ from inspection.simulation.surface import Canvas, canvas_size, draw_surface
 from inspection.simulation.view import Box
 
 JPEG_QUALITY = 90
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 DIFFICULTIES: Mapping[str, float] = {"easy": 0.15, "normal": 0.5, "hard": 0.85}
 """Names of difficulties; 0 shows defects plainly on clean parts, 1 hides them among dust and marks."""
 
@@ -149,12 +147,9 @@ def photograph_all(
 
 
 def _start_worker() -> None:
-    """One thread a process, and memory that is kept: giving frames back costs a third of the time."""
+    """One thread a process, and memory that is kept."""
     cv2.setNumThreads(1)
-    allocator = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if allocator is not None:
-        allocator(_TRIM_THRESHOLD, 1 << 30)
-        allocator(_MMAP_THRESHOLD, 1 << 25)
+    keep_freed_memory()
 
 
 def _counted(
@@ -184,7 +179,7 @@ def _damage(
     rng: np.random.Generator, canvas: Canvas, shape: Shape, gauged: str, spec: ImageSpec
 ) -> dict[str, Points]:
     """Draws the defects asked for; returns the canvas points that each covers."""
-    strength = 1.35 - 0.7 * spec.difficulty
+    strength = 1.9 - 0.9 * spec.difficulty
     return {
         kind: _corners(canvas, shape, gauged) if kind == DIMENSION else DRAW[kind](rng, canvas, strength)
         for kind in spec.defects

@@ -88,7 +88,8 @@ def test_consensus_is_what_counting_votes_gives(built: Settings) -> None:
 def test_boxes_are_those_of_the_label(built: Settings) -> None:
     boxes = query(
         built,
-        "select image_id, defect_class, bbox_x from marts.fct_image_boxes where image_id = any(%s) order by 1, 3",
+        "select image_id, defect_class, bbox_x from marts.fct_image_boxes where image_id = any(%s)"
+        " order by image_id, bbox_x",
         [list(LABELS) + list(UNSETTLED)],
     )
     assert boxes == [
@@ -154,7 +155,10 @@ def _pairs(built: Settings) -> pd.DataFrame:
 )
 @given(
     labels=st.lists(
-        st.text(alphabet=st.sampled_from("aZ äÖß_-\t\n9Éé") | st.characters(codec="ascii", exclude_categories=["Cc"]))
+        st.text(
+            alphabet=st.sampled_from("aZ äÖß_-\t\n9Éé")
+            | st.characters(codec="ascii", exclude_categories=["Cc"])
+        )
     )
 )
 def test_the_macro_normalises_as_python_does(built: Settings, labels: list[str]) -> None:

@@ -31,6 +31,8 @@ def test_the_training_set_is_the_release(built: Settings) -> None:
     )
     assert sorted(rows) == sorted(frozen)
     assert query(built, "select distinct sample_weight from marts.training_dataset") == [(1.0,)]
+    released = query(built, "select release_id from releases.split_releases")
+    assert query(built, "select distinct release_id from marts.training_dataset") == released
 
 
 def test_test_is_the_newest_share(built: Settings) -> None:
@@ -72,7 +74,7 @@ def test_a_release_is_named_by_its_rule() -> None:
     }
     assert len(names) == 4
     with pytest.raises(ValueError, match="no time zone"):
-        release_id(datetime(2026, 1, 1), "grouped", 1)  # noqa: DTZ001
+        release_id(datetime(2026, 1, 1), "grouped", 1)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,9 @@ def deal(module_settings: Settings) -> Settings:
     return module_settings
 
 
-def dealt(settings: Settings, images: list[Image], policy: Policy) -> list[tuple[str, int, str, str, int | None]]:
+def dealt(
+    settings: Settings, images: list[Image], policy: Policy
+) -> list[tuple[str, int, str, str, int | None]]:
     """Deals images out; returns (order, hour, label, side, fold) of each."""
     compiled = settings.root / "dbt/target/compiled/inspection/models/intermediate/int_split_deal.sql"
     text = compiled.read_text(encoding="utf-8").replace('"', "")

@@ -26,9 +26,9 @@ DATA = TrainingData("r1", SAMPLES)
 MARTS = """
 create schema marts;
 create table marts.training_dataset (
-    image_id text, release_id text, image_path text, part_type text, camera_id text, line_id text, production_order_id text,
-    capture_timestamp timestamptz, label text, labels text[], split text, fold_id smallint,
-    sample_weight double precision
+    image_id text, release_id text, image_path text, part_type text, camera_id text, line_id text,
+    production_order_id text, capture_timestamp timestamptz, label text, labels text[], split text,
+    fold_id smallint, sample_weight double precision
 );
 create table marts.fct_image_boxes (
     annotation_id text, image_id text, defect_class text, bbox_x double precision, bbox_y double precision,
@@ -37,8 +37,10 @@ create table marts.fct_image_boxes (
 """
 ROWS = """
 insert into marts.training_dataset values
-    ('i2', 'old', 'b.jpg', 'gear', 'c2', 'l2', 'o2', '2026-03-02 00:30+00', 'FINE', '{}', 'test', null, 1.5),
-    ('i1', 'old', 'a.jpg', 'shaft', 'c1', 'l1', 'o1', '2026-03-01 08:00+00', 'RUST', '{RUST,DENT}', 'train', 2, 1);
+    ('i2', 'old', 'b.jpg', 'gear', 'c2', 'l2', 'o2', '2026-03-02 00:30+00', 'FINE', '{}',
+        'test', null, 1.5),
+    ('i1', 'old', 'a.jpg', 'shaft', 'c1', 'l1', 'o1', '2026-03-01 08:00+00', 'RUST', '{RUST,DENT}',
+        'train', 2, 1);
 insert into marts.fct_image_boxes values
     ('n3', 'i1', 'RUST', 5, 6, 7, 8), ('n2', 'i1', 'DENT', 2.5, 0, 1, 1), ('n1', 'i1', 'DENT', 1, 2, 3, 4),
     ('n4', 'elsewhere', 'DENT', 1, 1, 1, 1);
@@ -103,7 +105,9 @@ def test_equal_rows_have_an_equal_fingerprint_whatever_the_time_zone(settings: S
         ),
     ],
 )
-def test_a_dataset_that_cannot_be_used_is_refused(settings: Settings, statements: tuple[str, ...], message: str) -> None:
+def test_a_dataset_that_cannot_be_used_is_refused(
+    settings: Settings, statements: tuple[str, ...], message: str
+) -> None:
     dsn = run(settings, *statements)
     with pytest.raises(InsufficientDataError, match=message):
         read_training_data(dsn)

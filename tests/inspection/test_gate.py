@@ -5,50 +5,12 @@ from __future__ import annotations
 import pytest
 
 from inspection.gate import judge_model
-from inspection.metrics import ClassMetrics, Rate, TestMetrics
 from inspection.profiles import GateLimits
-from inspection.statistics import clopper_pearson_lower
+from tests.inspection.judged import GOOD, Count, metrics
 
 LIMITS = GateLimits()  # the plant's: 0.95, 0.93, 0.05, 0.99 with its bound, 299 positives
 DEMO = GateLimits(safety_critical_positives=20, hold_bound=False)
 BOUND_ALONE = GateLimits(safety_critical_positives=1)
-GOOD = {"precision": (96, 100), "recall": (94, 100), "false_reject_rate": (4, 100), "rust": (299, 299)}
-
-Count = tuple[int, int]
-
-
-def one_class(hits: int, positives: int) -> ClassMetrics:
-    return ClassMetrics(
-        threshold=0.5,
-        precision=Rate.of(1, 1),
-        recall=Rate.of(hits, positives),
-        recall_bound=clopper_pearson_lower(hits, positives) if positives else None,
-        f1=None,
-        auroc=None,
-        pointing=Rate.of(0, 0),
-    )
-
-
-def metrics(precision: Count, recall: Count, false_reject_rate: Count, rust: Count) -> TestMetrics:
-    nothing = Rate.of(0, 0)
-    return TestMetrics(
-        images=100,
-        accuracy=nothing,
-        precision=Rate.of(*precision),
-        recall=Rate.of(*recall),
-        f1=None,
-        false_reject_rate=Rate.of(*false_reject_rate),
-        escape_rate=nothing,
-        to_people=nothing,
-        automatic_error=nothing,
-        ece=0.0,
-        ece_uncalibrated=0.0,
-        cache_flips=nothing,
-        macro_auroc=None,
-        per_class={"DENT": one_class(1, 2), "RUST": one_class(*rust)},
-        labels=("DENT", "RUST", "FINE"),
-        confusion=(),
-    )
 
 
 @pytest.mark.parametrize(

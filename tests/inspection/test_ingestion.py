@@ -132,17 +132,51 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+CONFIG = "camera_id,line_id,plant_id,model,width,height,fps,effective_from\n"
+CAMERA = "cam-1,line-a,plant-1,X,4096,3072,2,2026-01-01\n"
+LENS = "camera_id,k1,k2,p1,p2,k3,fx,fy,cx,cy,calibrated_at\ncam-1,0,0,0,0,0,1,1,0,0,2026-01-01\n"
+
+
+def calibrate(settings: Settings, config: str | bytes) -> None:
+    """Reads the calibration files, of which one holds what is given."""
+    settings.calibration.mkdir(exist_ok=True)
+    data = config if isinstance(config, bytes) else config.encode()
+    (settings.calibration / "camera_config.csv").write_bytes(data)
+    (settings.calibration / "lens_distortion_params.csv").write_text(LENS)
+    pipeline("calibration", settings).run(calibration_source(settings)).raise_on_failed_jobs()
+
+
 def test_calibration_files_are_read_whole(plant: Settings) -> None:
-    plant.calibration.mkdir()
-    (plant.calibration / "camera_config.csv").write_text(
-        "camera_id,line_id,plant_id,model,width,height,fps,effective_from\n"
-        "cam-1,line-a,plant-1,X,4096,3072,2,2026-01-01\n"
-    )
-    (plant.calibration / "lens_distortion_params.csv").write_text(
-        "camera_id,k1,k2,p1,p2,k3,fx,fy,cx,cy,calibrated_at\ncam-1,0,0,0,0,0,1,1,0,0,2026-01-01\n"
-    )
     for _ in range(2):
-        pipeline("calibration", plant).run(calibration_source(plant)).raise_on_failed_jobs()
+        calibrate(plant, CONFIG + CAMERA)
     with database(plant, "warehouse") as cursor:
         cursor.execute("select camera_id, line_id from raw_calibration.camera_config")
         assert cursor.fetchall() == [("cam-1", "line-a")]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (CONFIG + CAMERA + CAMERA.replace("2026-01-01", ""), "needs a value of effective_from in each row"),
+        (CONFIG + CAMERA + CAMERA.replace("cam-1", ""), "needs a value of camera_id in each row"),
+        (CONFIG + CAMERA.replace("cam-1", "  "), "needs a value of camera_id in each row"),
+        ("camera_id,width\ncam-1,4096\n", "needs a value of effective_from in each row"),
+        ("width\n4096\n", "needs a value of camera_id, effective_from in each row"),
+        (CONFIG + CAMERA + "cam-2,line-a\n", "is no CSV table"),
+        ("", "is no CSV table"),
+        (b"PK\x03\x04 a spreadsheet under a wrong name", "is no CSV table"),
+    ],
+)
+def test_a_calibration_file_that_cannot_be_used_is_named(
+    plant: Settings, config: str | bytes, told: str
+) -> None:
+    calibrate(plant, CONFIG + CAMERA)
+    with pytest.raises(Exception, match=r"camera_config\.csv") as caught:
+        calibrate(plant, config)
+    (error,) = {error for error in causes(caught.value) if isinstance(error, ServiceError)}
+    assert str(plant.calibration / "camera_config.csv") in str(error)
+    assert told in str(error)
+    assert "\n" not in str(error)
+    with database(plant, "warehouse") as cursor:  # what was read before stays
+        cursor.execute("select camera_id from raw_calibration.camera_config")
+        assert cursor.fetchall() == [("cam-1",)]

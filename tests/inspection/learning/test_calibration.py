@@ -207,9 +207,41 @@ def test_safety_critical_classes_are_held_to_recall_and_the_others_to_f1() -> No
     targets = (rng.random((400, 2)) < 0.3).astype(float)
     p = np.clip(rng.normal(0.3 + 0.3 * targets, 0.2), 0, 1)
 
-    found = choose_thresholds(p, targets, ["DENT", "RUST"], ["RUST"], 0.99)
+    found = choose_thresholds(p, targets, ["DENT", "RUST"], ["RUST"], 0.99, 0.1)
 
     assert list(found) == ["DENT", "RUST"]
     assert recall_score(targets[:, 1], p[:, 1] >= found["RUST"]) >= 0.99
     assert recall_score(targets[:, 1], p[:, 1] > found["RUST"]) < 0.99
-    assert found["DENT"] == best_f1_threshold(p[:, 0], targets[:, 0])
+    assert found["DENT"] == best_f1_threshold(p[:, 0], targets[:, 0], 0.05)
+    assert (p[:, 0] >= found["DENT"])[targets[:, 0] == 0].mean() <= 0.05
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=lists, cap=st.floats(0, 1))
+def test_the_f1_threshold_keeps_the_false_alarms_below_their_limit(
+    rows: list[tuple[float, bool]], cap: float
+) -> None:
+    p, truth = np.array([x for x, _ in rows], np.float32), np.array([float(t) for _, t in rows])
+    allowed = {
+        t: f1(truth, p >= t)
+        for t in candidates(p.tolist())
+        if (p[truth == 0] >= t).sum() <= cap * (truth == 0).sum()
+    }
+
+    found = best_f1_threshold(p, truth, cap)
+
+    told = p >= found
+    assert 0 < found <= 1
+    if allowed:
+        assert told[truth == 0].sum() <= cap * (truth == 0).sum()
+        assert f1(truth, told) == pytest.approx(max(allowed.values()))
+    elif p.max() < 1:
+        assert not told.any()
+
+
+def test_a_class_that_cannot_be_told_falls_silent() -> None:
+    rng = np.random.default_rng(5)
+    truth = (rng.random(400) < 0.1).astype(float)
+    noise = rng.random(400)
+    assert (noise >= best_f1_threshold(noise, truth)).mean() > 0.2
+    assert (noise >= best_f1_threshold(noise, truth, 0.01)).mean() < 0.02

@@ -8,7 +8,8 @@ import torch
 from torchvision.transforms import v2
 
 from inspection.cache import CachedImage, encode_frame
-from inspection.dataset import Box
+from inspection.dataset import Box, Sample
+from inspection.errors import OntologyError
 from inspection.imaging import Preprocessing, to_tensor
 from inspection.learning.data import (
     Example,
@@ -62,6 +63,14 @@ def test_a_box_in_the_frame_by_hand(
     assert found.dtype == np.float32
     assert found.tolist() == ([] if expected is None else [pytest.approx(expected)])
     assert kept == ([] if expected is None else [0])
+
+
+@pytest.mark.parametrize(
+    "unknown", [sample(labels=("TEAR",)), sample(labels=("DENT",), boxes=(Box("TEAR", 1, 1, 2, 2),))]
+)
+def test_a_class_that_the_model_does_not_have_is_named(unknown: Sample) -> None:
+    with pytest.raises(OntologyError, match=r"TEAR \(1 images\)"):
+        make_examples([unknown], {"i1": cached()}, CLASSES, FRAME)
 
 
 def test_many_boxes_and_none() -> None:

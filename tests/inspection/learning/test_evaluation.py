@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import expit
 
 from inspection.cache import CachedImage, Unreadable, encode_frame
 from inspection.dataset import Box, Sample
-from inspection.errors import InsufficientDataError
+from inspection.errors import InsufficientDataError, OntologyError
 from inspection.imaging import Preprocessing, load_frame
 from inspection.learning.calibration import Calibration
 from inspection.learning.evaluation import (
@@ -271,3 +272,10 @@ def test_pointing_counts_images_with_a_box_of_the_class() -> None:
     assert pointing(found, 0, "DENT") == Rate.of(1, 2)
     assert pointing(found, 1, "RUST") == Rate.of(1, 1)
     assert pointing(predictions([], np.zeros((0, 2))), 0, "DENT") == Rate.of(0, 0)
+
+
+@pytest.mark.parametrize("change", [{"label": "TEAR", "labels": ("TEAR",)}, {"label": "GOOD"}])
+def test_a_label_that_the_ontology_does_not_have_is_named(change: dict[str, object]) -> None:
+    samples = (*SAMPLES[:-1], replace(SAMPLES[-1], **change))  # type: ignore[arg-type]
+    with pytest.raises(OntologyError, match=rf"{change['label']} \(1 images\)"):
+        measure(predictions(samples, P), CACHED, THRESHOLDS, PLAIN, ONTOLOGY, 0.8)

@@ -15,7 +15,7 @@ from inspection.errors import SettingsError
 from inspection.learning.model import PRIOR_LOGIT, DefectNet, grid_size, pool
 from inspection.profiles import ModelProfile
 
-SMALL = ModelProfile(architecture="inspection_small", space_to_depth=4, output_stride=4)
+SMALL = ModelProfile(architecture="inspection_small")
 
 
 def test_pooling_is_log_sum_exp() -> None:
@@ -38,6 +38,7 @@ def test_a_pooled_logit_lies_between_the_largest_cell_and_a_little_more(scale: f
     ("profile", "stride"),
     [
         (SMALL, 16),
+        (SMALL.model_copy(update={"space_to_depth": 2}), 32),
         (ModelProfile(architecture="resnet10t"), 32),
         (ModelProfile(architecture="resnet10t", output_stride=16, drop_path_rate=0.1), 16),
         (ModelProfile(architecture="mobilenetv3_small_050", drop_rate=0.2), 32),
@@ -98,7 +99,7 @@ def test_weights_of_the_right_file_are_taken(tmp_path: Path) -> None:
     source = backbone_file(path)
     torch.manual_seed(0)
     found = DefectNet(from_file(path), classes=2)
-    images = torch.rand(1, 48, 16, 24)
+    images = torch.rand(1, 3, 32, 48)
     with torch.inference_mode():
         expected = source.eval().backbone(images)
         assert torch.equal(found.eval().backbone(images), expected)

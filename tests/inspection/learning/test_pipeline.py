@@ -180,3 +180,13 @@ def test_too_few_positives_are_refused_before_anything_is_trained(run: Run) -> N
     strict = profile(calibration={"minimum_positives": 6})
     with pytest.raises(InsufficientDataError, match="5 images with DENT and 10 without; at least 6"):
         train_model(run.store, run.data, ONTOLOGY, strict)
+
+
+def test_labels_that_the_ontology_does_not_have_are_named_before_anything_is_trained(run: Run) -> None:
+    for change in ({"label": "TEAR", "labels": ("TEAR",)}, {"label": "GOOD"}):
+        samples = tuple(
+            replace(s, **change) if s.image_id == "test-000" else s  # the test side is used last
+            for s in run.data.samples
+        )
+        with pytest.raises(OntologyError, match=rf"{change['label']} \(1 images\).*publish an ontology"):
+            train_model(run.store, replace(run.data, samples=samples), ONTOLOGY, PROFILE)

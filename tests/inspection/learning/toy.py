@@ -89,7 +89,7 @@ def plant(root: Path, sides: dict[str, int]) -> TrainingData:
 def profile(**changes: dict[str, object]) -> Profile:
     """Returns a profile that learns the toy plant in seconds; `changes` replace keys of its sections."""
     sections: dict[str, Any] = {
-        "model": {"architecture": "inspection_small", "space_to_depth": 4, "output_stride": 4},
+        "model": {"architecture": "inspection_small"},
         "preprocessing": {"height": ROWS, "width": COLUMNS},
         "training": {
             "epochs": 8,

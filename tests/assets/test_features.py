@@ -1,0 +1,125 @@
+"""The cache on real files: what cannot be read is written down, held against a limit, and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from psycopg2.extras import execute_values
+
+from assets import features
+from inspection.cache import Unreadable
+from inspection.settings import Settings
+from inspection.warehouse import transaction
+from tests.inspection.learning.toy import picture, save_picture
+from tests.inspection.test_dataset import MARTS
+
+COUNT = 60  # of which one may be unreadable, and not two
+
+
+@pytest.fixture
+def plant(settings: Settings) -> Settings:
+    """A training dataset with a picture for each row."""
+    names = [f"{n:02}" for n in range(COUNT)]
+    for n, name in enumerate(names):
+        save_picture(settings.images / f"{name}.png", picture((), n)[0])
+    with transaction(settings.dsn("warehouse")) as warehouse:
+        warehouse.execute(MARTS)
+        execute_values(
+            warehouse,
+            "insert into marts.training_dataset values %s",
+            [
+                (name, "r", f"{name}.png", "shaft", "c1", "l1", "o1", "2026-03-01", "FINE", [], "train", 1, 1)
+                for name in names
+            ],
+            template="(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text[], %s, %s, %s)",
+        )
+    return settings
+
+
+@pytest.fixture
+def make(
+    plant: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], tuple[Mapping[str, Any], dg.AssetCheckEvaluation]]:
+    """Materializes the cache; returns its metadata as plain values, and what the check says."""
+    monkeypatch.setattr(features, "get_settings", lambda: plant)
+
+    def run() -> tuple[Mapping[str, Any], dg.AssetCheckEvaluation]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                [features.image_cache, features.mostly_readable], instance=instance, raise_on_error=False
+            )
+        (event,) = result.asset_materializations_for_node("image_cache")
+        (check,) = result.get_asset_check_evaluations()
+        assert check.check_name == "mostly_readable"
+        return {name: value.value for name, value in event.metadata.items()}, check
+
+    return run
+
+
+def unreadable(settings: Settings) -> dict[str, tuple[str, str]]:
+    with transaction(settings.dsn("warehouse")) as warehouse:
+        warehouse.execute("select image_id, image_path, reason from features.unreadable_images")
+        return {image: (path, reason) for image, path, reason in warehouse.fetchall()}
+
+
+def damage(root: Path, *names: str) -> None:
+    for name in names:
+        file = root / f"{name}.png"
+        file.write_bytes(file.read_bytes()[:-200])
+
+
+def test_all_images_are_readable(plant: Settings, make: Callable[[], Any]) -> None:
+    told, check = make()
+    assert (told["images"], told["added"], told["unreadable"]) == (COUNT, COUNT, 0)
+    assert check.passed
+    assert unreadable(plant) == {}
+    assert make()[0]["added"] == 0
+
+
+def test_what_cannot_be_read_is_recorded_until_it_is_repaired(
+    plant: Settings, make: Callable[[], Any]
+) -> None:
+    damage(plant.images, "07")
+    told, check = make()
+    assert (told["images"], told["unreadable"]) == (COUNT - 1, 1)
+    assert check.passed  # one of sixty may
+    (path, reason) = unreadable(plant)["07"]
+    assert path == "07.png"
+    assert "truncated" in reason
+
+    (plant.images / "07.png").unlink()
+    make()
+    assert unreadable(plant) == {"07": ("07.png", "there is no such file")}
+
+    save_picture(plant.images / "07.png", picture((), 7)[0])
+    told, check = make()
+    assert (told["images"], told["added"], told["unreadable"]) == (COUNT, 1, 0)
+    assert check.passed
+    assert unreadable(plant) == {}
+
+
+def test_too_many_unreadable_images_fail_the_check_which_stops_the_run(
+    plant: Settings, make: Callable[[], Any]
+) -> None:
+    damage(plant.images, "07", "23")
+    told, check = make()
+    assert told["unreadable"] == 2
+    assert (check.passed, check.blocking) == (False, True)
+    assert check.description == "2 of 60 images cannot be read"
+    assert check.metadata["value"].value == pytest.approx(2 / 60)
+    assert check.metadata["threshold"].value == features.MAX_UNREADABLE_SHARE
+
+
+def test_an_image_that_is_no_longer_in_the_dataset_does_not_count(
+    plant: Settings, make: Callable[[], Any]
+) -> None:
+    gone = tuple(Unreadable(f"gone-{n}", "gone.png", "there is no such file") for n in range(9))
+    features.record_unreadable(plant.dsn("warehouse"), gone)
+    assert len(unreadable(plant)) == 9
+    _, check = make()
+    assert check.passed
+    assert unreadable(plant) == {}
