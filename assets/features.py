@@ -67,10 +67,10 @@ def mostly_readable() -> dg.AssetCheckResult:
     )
 
 
-# `image_cache` writes it; the labels of the next tick leave these images out.
+# `image_cache` writes it; the labels of the next tick leave these images out, and so it stands among them.
 unreadable_images = dg.AssetSpec(
     ["features", "unreadable_images"],
-    group_name=GROUP,
+    group_name="labels",
     owners=[OWNER],
     kinds={"postgres"},
     description="One row per image that reading found missing or damaged, with the reason.",

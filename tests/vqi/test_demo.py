@@ -126,6 +126,16 @@ def test_cameras_can_go_on_and_the_second_up_starts_nothing(ran: Ran) -> None:
     assert "10 parts answered" in line.stdout
 
 
+def test_the_model_is_held_against_controls(ran: Ran) -> None:
+    done = ran.vqi("bench", "controls", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {"name", "machine", "ratios", "measured"}
+    assert set(found["ratios"]) == {"linear_over_ours", "shuffled_over_ours"}
+    assert found["measured"]["test_images"] == ran.report["split"]["sizes"]["test"]
+    assert 0 <= found["measured"]["auroc_linear"] <= 1
+
+
 def test_the_keys_of_the_report_are_documented() -> None:
     documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     assert documented == list(DemoReport.model_fields)
