@@ -63,14 +63,21 @@ def review(
             reviewed_at=datetime.now(UTC),
         )
     )
-    return ReviewAnswer(**written.model_dump(), overrides=overrides(record.prediction, written))
+    return ReviewAnswer(**written.model_dump(), overrides=overrides(record, written))
 
 
-def overrides(prediction: Prediction | None, review: ReviewRecord) -> bool | None:
-    """Tells whether a person and the model disagree on good or bad; None where no model judged."""
-    if prediction is None:
+def overrides(record: PredictionRecord, review: ReviewRecord) -> bool | None:
+    """Tells whether a person and the model disagree; None where no model judged.
+
+    On the verdict, or on the class of a rejected part, as ``marts.fct_overrides`` has it.
+    """
+    if record.prediction is None:
         return None
-    return (prediction is Prediction.PASS) != (review.decision == "PASS")
+    if (record.prediction is Prediction.PASS) != (review.decision == "PASS"):
+        return True
+    if record.prediction is Prediction.PASS or review.defect_class is None:
+        return False
+    return review.defect_class != max(record.defects, key=lambda d: d.confidence).defect_class
 
 
 def _find(station: Station, inspection_id: UUID) -> PredictionRecord:

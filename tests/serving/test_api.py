@@ -385,6 +385,8 @@ def test_an_inspection_that_is_not_there(client: Client) -> None:
         (GOOD, "PASS", None, False),
         (GOOD, "FAIL", BURR, True),
         (SCRATCHED, "REWORK", "scr", False),  # an alias of the class
+        (SCRATCHED, "REWORK", None, False),
+        (SCRATCHED, "REWORK", BURR, True),  # rejected as well, for something else
         (SCRATCHED, "PASS", "no defect", True),
     ],
 )

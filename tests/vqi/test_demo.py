@@ -82,6 +82,7 @@ def test_each_stage_ran(ran: Ran) -> None:
     assert report.serving["answered"] == report.serving["sent"] > 0
     assert report.rows["marts.fct_predictions"] == report.serving["answered"]
     assert report.reviews["reviews"] == report.rows["marts.fct_reviews"] > 0
+    assert report.reviews["overrides"] == report.rows["marts.fct_overrides"]
     assert set(report.quarantined) >= {"unknown_label", "broken_box", "orphan_order", "future_timestamp"}
     assert report.parity["flips"] == 0
     assert report.decision["action"] == "approve"
