@@ -24,7 +24,8 @@ from inspection.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 PROFILE = "inspection"
-THREADS = 4
+# One: to replace a view, dbt drops what depends on it, and two of them would wait for each other.
+THREADS = 1
 EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 MADE_BY_DBT = ("target", "logs", "dbt_packages")
 

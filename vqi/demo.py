@@ -25,7 +25,7 @@ from vqi.console import progress_bars
 from vqi.demo_report import DemoReport, rows
 from vqi.filling import bar, fill_from_coco, fill_simulated
 from vqi.materialize import check_states, materialize, newest_record, run_job
-from vqi.programs import ensure_started
+from vqi.programs import ensure_started, stop_all
 from vqi.supervisor import wait_until
 
 REPORT = "demo_report.json"
@@ -91,6 +91,8 @@ class _Demo:
     def fill(self) -> None:
         """Starts the database and fills the plant."""
         with self.stage("plant"):
+            # What an earlier demo left running would label and train beside this one.
+            stop_all(self.settings)
             ensure_started(self.settings, "postgres")
             if self.source == SIMULATED:
                 fill_simulated(self.settings, images=self.images)
