@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from inspection.settings import get_settings
-from resources.dbt import dbt_resource, ensure_manifest, target_path
+from resources.dbt import dbt_resource, end_leftover, ensure_manifest, target_path
 
 RAW = ("quality_vision", "qms", "erp", "calibration")
 WRITTEN_BY = {("ontology", "published"): "ontology", ("releases", "split_assignments"): "split_release"}
@@ -49,9 +49,13 @@ class Models(DagsterDbtTranslator):
 
 def _build(context: dg.AssetExecutionContext) -> Iterator[Any]:
     settings = get_settings()
-    # Unit tests are about the SQL, not about the data: the test suite runs them.
-    command = ["build", "--exclude-resource-type", "unit_test"]
-    dbt = dbt_resource(settings).cli(command, context=context, target_path=target_path(settings))
+    target = target_path(settings)
+    # Unit tests are about the SQL, not about the data: the test suite runs them. The path in the words
+    # tells this build from any other, should it be left over.
+    command = ["build", "--exclude-resource-type", "unit_test", "--target-path", str(target)]
+    if left := end_leftover(target):
+        context.log.warning(f"ended {left} process of dbt that a killed run had left")
+    dbt = dbt_resource(settings).cli(command, context=context, target_path=target)
     yield from dbt.stream().fetch_row_counts()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+import psutil
 import yaml
 from dagster_dbt import DbtCliResource
 from packaging.version import Version, parse
@@ -69,6 +71,24 @@ def build_docs(settings: Settings) -> None:
     """
     folder = docs_folder(settings)
     _dbt(["docs", "generate"], write_profile(settings), folder)
+
+
+def end_leftover(target: Path) -> int:
+    """Ends what a killed run has left at work in `target`; returns how many processes that were.
+
+    Only for who holds the pool of dbt: nobody else may be building then.
+    """
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if {EXECUTABLE, str(target)} <= set(process.cmdline()):
+                process.send_signal(signal.SIGINT)  # dbt cancels its query
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue  # another user's, or gone: not ours to end
+    for process in psutil.wait_procs(found, timeout=20)[1]:
+        process.kill()
+    return len(found)
 
 
 def write_profile(settings: Settings) -> Path:

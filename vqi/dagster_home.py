@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from inspection.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 
 def dagster_folder(settings: Settings) -> Path:
@@ -35,7 +39,12 @@ def dagster_home(settings: Settings) -> Path:
             "config": {"base_dir": str(folder)},
         },
         "run_retries": {"enabled": True, "max_retries": 1},
-        "run_monitoring": {"enabled": True, "start_timeout_seconds": 180},
+        # A run whose process was killed would keep its pools for ever.
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": 180,
+            "free_slots_after_run_end_seconds": 30,
+        },
         # One run of a source at a time, and no more at once than a small machine carries.
         "concurrency": {"runs": {"max_concurrent_runs": 2}, "pools": {"default_limit": 1}},
         "freshness": {"enabled": True},
@@ -45,6 +54,13 @@ def dagster_home(settings: Settings) -> Path:
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
     return folder
+
+
+def instance(settings: Settings) -> DagsterInstance:
+    """Returns the Dagster instance of the home; use it as a context manager."""
+    from dagster import DagsterInstance
+
+    return DagsterInstance.from_config(str(dagster_home(settings)))
 
 
 def _sqlalchemy_url(dsn: str) -> str:

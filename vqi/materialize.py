@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from inspection.errors import CheckFailedError, InspectionError, ServiceError
 from inspection.settings import Settings
-from vqi.dagster_home import dagster_home
+from vqi.dagster_home import instance
+from vqi.dead_runs import end_dead_runs, process_tag
+from vqi.programs import nobody_watches
 from vqi.supervisor import REPOSITORY
 
 if TYPE_CHECKING:
-    from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance, JobExecutionResult
+    from dagster import AssetCheckEvaluation, AssetKey, JobExecutionResult
     from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 
 CODE_LOCATION = "definitions"
 ALL_ASSETS = "__ASSET_JOB"
 CHECK_FAILED = "DagsterAssetCheckFailedError"
-
-
-def instance(settings: Settings) -> DagsterInstance:
-    """Returns the Dagster instance of the home; use it as a context manager."""
-    from dagster import DagsterInstance
-
-    return DagsterInstance.from_config(str(dagster_home(settings)))
+INTERRUPTED = "DagsterExecutionInterruptedError"
 
 
 def materialize(
@@ -46,6 +42,7 @@ def materialize(
         InspectionError: nothing is selected.
         CheckFailedError: a blocking check stopped the run; all else went well.
         ServiceError: a step failed; the message names the step and its error.
+        KeyboardInterrupt: the process was asked to end.
     """
     from dagster import AssetSelection
 
@@ -89,7 +86,10 @@ def _execute(
     log = settings.root / "logs" / "runs.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with instance(settings) as home, log.open("a", encoding="utf-8") as file, redirect_stdout(file):
-        result = execute_job(job, home, run_config=run_config, asset_selection=asset_selection)
+        end_dead_runs(home, unwatched=nobody_watches(settings))
+        result = execute_job(
+            job, home, run_config=run_config, tags=process_tag(), asset_selection=asset_selection
+        )
     if not result.success:
         raise _failure(result)
     return result
@@ -152,6 +152,8 @@ def _failure(result: JobExecutionResult) -> InspectionError:
     error = errors[0]
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == INTERRUPTED:
+        raise KeyboardInterrupt
     told = error.message.strip() if error else "no error was recorded"
     return ServiceError(f"run {result.run_id} failed: {failures[0].step_key}: {told}")
 

@@ -16,13 +16,15 @@ from inspection.warehouse import ensure_warehouse
 from resources.dbt import build_docs, docs_folder
 from serving.process import serve_command, serve_environment
 from vqi import postgres
-from vqi.dagster_home import dagster_folder, dagster_home
+from vqi.dagster_home import dagster_folder, dagster_home, instance
+from vqi.dead_runs import end_dead_runs
 from vqi.environment import service_host, variables
 from vqi.supervisor import REPOSITORY, Program, Supervisor, wait_until
 
 LOOPBACK = "127.0.0.1"
 RUNNING = ("RUNNING", "STARTING")
 POSTGRES = "postgres"
+DAEMON = "dagster-daemon"
 
 
 def programs(settings: Settings) -> dict[str, Program]:
@@ -79,12 +81,20 @@ def states(settings: Settings) -> dict[str, str]:
     return {name: supervisor.state(name).lower() for name in programs(settings)}
 
 
+def nobody_watches(settings: Settings) -> bool:
+    """Tells whether no daemon looks after the runs of this home.
+
+    Another machine may share the storage that an address names; the embedded one is this home's alone.
+    """
+    return settings.uses_embedded("dagster") and Supervisor(settings.root).state(DAEMON) not in RUNNING
+
+
 def _start(settings: Settings, supervisor: Supervisor, program: Program) -> bool:
     """Starts a program unless it runs with the settings of now; tells whether it had to."""
-    runs = supervisor.state(program.name) in RUNNING
-    if runs and not supervisor.outdated(program):
+    running = supervisor.state(program.name) in RUNNING
+    if running and not supervisor.outdated(program):
         return False
-    if runs:
+    if running:
         supervisor.stop(program.name)
     _claim_port(program)
     _prepare(settings, program)
@@ -109,6 +119,9 @@ def _prepare(settings: Settings, program: Program) -> None:
     if program.name == POSTGRES:
         postgres.create_cluster(settings)
         postgres.clear_stale_lock(settings)
+    elif program.name == DAEMON:
+        with instance(settings) as home:
+            end_dead_runs(home, unwatched=nobody_watches(settings))
     elif program.name.startswith("dagster"):
         dagster_home(settings)
     elif program.name == "dbt-docs":
@@ -164,7 +177,7 @@ def _webserver(settings: Settings) -> Program:
 
 def _daemon(settings: Settings) -> Program:
     return Program(
-        name="dagster-daemon",
+        name=DAEMON,
         command=[_script("dagster-daemon"), "run", "-w", str(REPOSITORY / "workspace.yaml")],
         ready=lambda: True,  # supervisord has seen it live for a second
         environment=_dagster_environment(settings),
