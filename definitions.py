@@ -13,7 +13,8 @@ from assets.marts import mart_assets
 from assets.monitoring import monitoring_assets
 from assets.training import training_assets, training_checks
 from resources.records import RecordIds
-from sensors.annotations import sensors
+from sensors.annotations import annotation_sensors
+from sensors.calibration import calibration_sensors
 from sensors.jobs import jobs
 from sensors.schedules import schedules
 
@@ -37,6 +38,6 @@ defs = Definitions(
     ],
     jobs=jobs,
     schedules=schedules,
-    sensors=sensors,
+    sensors=[*annotation_sensors, *calibration_sensors],
     resources={"loader": DagsterDltResource(), "record_ids": RecordIds()},
 )

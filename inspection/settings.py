@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         label_limits: file of what the labels are held to; ``None`` means the default of `label_limits_file`.
         split_policy: how training, validation and test are dealt (see `inspection.splits`).
         split_window_days: how far back before its date a split release reaches.
+        source_timeout_seconds: reading one table of the plant takes no longer, or is given up.
         provider: where the model runs in the service; a provider that is missing is an error.
         threads: threads of one inference; 0 leaves the number to ONNX Runtime (one per core).
         service_concurrency: parts that are worked on at a time; `service_queue` more may wait, and
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     label_limits: Path | None = None
     split_policy: Literal["chronological", "grouped"] = "chronological"
     split_window_days: int = Field(default=180, ge=1)
+    source_timeout_seconds: float = Field(default=900, gt=0)
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
 
     provider: Literal["cpu", "cuda"] = "cpu"

@@ -103,3 +103,27 @@ create table if not exists features.unreadable_images (
     reason     text not null,
     seen_at    timestamptz not null default clock_timestamp()
 );
+
+-- What ingestion keeps about itself.
+create schema if not exists ingestion;
+create table if not exists ingestion.progress (
+    source_name  text not null,
+    table_name   text not null,
+    read_until   timestamptz,                      -- highest updated_at seen; null while the table is empty
+    snapshot     text not null,                    -- the source's transactions that the reading saw
+    transactions bigint not null,                  -- number of the source's next transaction then
+    read_at      timestamptz not null,             -- when, by the loader's clock
+    arrow_schema bytea not null,                   -- columns and types as loaded
+    moved        bigint not null,                  -- rows that the reading moved
+    primary key (source_name, table_name)
+);
+
+-- A row that was deleted at its source, as it was last loaded.
+create table if not exists ingestion.deleted_rows (
+    source_name text not null,
+    table_name  text not null,
+    source_key  text not null,                     -- values of the key, joined by '/'
+    document    jsonb not null,
+    deleted_at  timestamptz not null default clock_timestamp()
+);
+create index if not exists deleted_rows_deleted_at on ingestion.deleted_rows (deleted_at);

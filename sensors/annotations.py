@@ -37,7 +37,7 @@ def annotation_sensor(
     return sensor
 
 
-sensors = [
+annotation_sensors = [
     annotation_sensor(
         training.name,
         read=lambda: read_annotated(get_settings().dsn("warehouse")),

@@ -5,18 +5,24 @@ import dagster as dg
 Selection = dg.AssetSelection
 
 CALIBRATION = Selection.key_prefixes(["raw", "calibration"])
+DELETIONS = Selection.key_prefixes(["deletions"])
 # Splits are released for a training, and not with each tick: what was test stays test until then.
 SPLIT = Selection.assets("split_release").downstream() & Selection.groups("labels")
 
 ingest_and_label = dg.define_asset_job(
     "ingest_and_label",
-    Selection.groups("ingestion", "labels") - CALIBRATION - SPLIT,
+    Selection.groups("ingestion", "labels") - CALIBRATION - DELETIONS - SPLIT,
     description="What changed at the plant, and the labels that follow from it.",
 )
 calibration = dg.define_asset_job(
     "calibration",
     CALIBRATION,
     description="The cameras' calibration files.",
+)
+reconciliation = dg.define_asset_job(
+    "reconciliation",
+    DELETIONS,
+    description="What has been deleted at the plant, found by comparing all keys.",
 )
 training = dg.define_asset_job(
     "training",
@@ -34,4 +40,4 @@ everything = dg.define_asset_job(
     description="Every asset, from the plant's tables to the alerts.",
 )
 
-jobs = [ingest_and_label, calibration, training, monitoring, everything]
+jobs = [ingest_and_label, calibration, reconciliation, training, monitoring, everything]

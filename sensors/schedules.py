@@ -17,6 +17,14 @@ schedules = [
         description="Ingests what changed and renews the labels.",
         default_status=RUNNING,
     ),
+    # Between two ticks, as it holds them up. The labels follow with the next tick.
+    dg.ScheduleDefinition(
+        name="hourly_reconciliation",
+        job=job.reconciliation,
+        cron_schedule="22 * * * *",
+        description="Finds the rows that were deleted at the plant.",
+        default_status=RUNNING,
+    ),
     dg.ScheduleDefinition(
         name="first_of_the_month",
         job=job.calibration,

@@ -38,6 +38,13 @@ SERVER_SETTINGS = {
     "max_slot_wal_keep_size": "2GB",
     "max_connections": "200",
     "shared_buffers": "256MB",
+    # For a warehouse on a small machine with a solid-state disk: sorts and indexes in memory, few
+    # checkpoints while much is loaded, and no machine code for queries that take a second.
+    "work_mem": "64MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "random_page_cost": "1.1",
+    "jit": "off",
     "timezone": "UTC",
 }
 

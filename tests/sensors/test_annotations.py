@@ -47,10 +47,3 @@ def test_training(annotated: Annotated, cursor: str | None, key: str) -> None:
     assert isinstance(result, dg.SensorResult)
     assert [request.run_key for request in result.run_requests or ()] == [key]
     assert result.cursor == key
-
-
-def test_it_names_a_job_that_exists() -> None:
-    from sensors.annotations import sensors
-    from sensors.jobs import jobs
-
-    assert {sensor.job_name for sensor in sensors} <= {job.name for job in jobs}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from sensors.annotations import sensors
+from sensors.annotations import annotation_sensors
+from sensors.calibration import calibration_sensors
 from sensors.jobs import jobs
 from sensors.schedules import schedules
 
+SENSORS = [*annotation_sensors, *calibration_sensors]
 STAGES: dict[str, tuple[str, list[str]]] = {
     "raw/quality_vision/defect_annotations": ("ingestion", []),
     "raw/calibration/camera_config": ("ingestion", []),
+    "deletions/quality_vision": ("ingestion", ["raw/quality_vision/defect_annotations"]),
     "marts/fct_image_labels": ("labels", ["raw/quality_vision/defect_annotations"]),
     "split_release": ("labels", ["marts/fct_image_labels"]),
     "marts/training_dataset": ("labels", ["split_release"]),
@@ -37,7 +40,7 @@ def stage(key: str, group: str, deps: list[str]) -> dg.AssetsDefinition:
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
     assets = [stage(key, group, deps) for key, (group, deps) in STAGES.items()]
-    return dg.Definitions(assets=assets, jobs=jobs, schedules=schedules, sensors=sensors)
+    return dg.Definitions(assets=assets, jobs=jobs, schedules=schedules, sensors=SENSORS)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,7 @@ def definitions() -> dg.Definitions:
     [
         ("ingest_and_label", [RAW, "marts/fct_image_labels"]),
         ("calibration", [CALIBRATION]),
+        ("reconciliation", ["deletions/quality_vision"]),
         ("training", ["split_release", "marts/training_dataset", *LEARNING]),
         ("monitoring", MONITORING),
         ("everything", list(STAGES)),
@@ -62,9 +66,14 @@ def test_what_a_job_takes(definitions: dg.Definitions, job: str, expected: list[
         ("first_of_the_month", "calibration", "0 3 1 * *"),
         ("saturday_at_two", "training", "0 2 * * 6"),
         ("hourly", "monitoring", "7 * * * *"),
+        ("hourly_reconciliation", "reconciliation", "22 * * * *"),
     ],
 )
 def test_schedules_run(definitions: dg.Definitions, name: str, job: str, cron: str) -> None:
     schedule = definitions.resolve_schedule_def(name)
     assert (schedule.job_name, schedule.cron_schedule) == (job, cron)
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_sensors_start_jobs_that_exist() -> None:
+    assert {sensor.job_name for sensor in SENSORS} <= {job.name for job in jobs}
