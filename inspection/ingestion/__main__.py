@@ -13,7 +13,7 @@ from inspection.settings import get_settings
 def main(names: list[str]) -> int:
     """Runs the ticks, and goes on after one that fails; returns the exit code."""
     if unknown := set(names) - set(SOURCES):
-        print(f"no source called {', '.join(sorted(unknown))}; there are {', '.join(SOURCES)}", file=sys.stderr)
+        print(f"no source called {min(unknown)}; there are {', '.join(SOURCES)}", file=sys.stderr)
         return 2
     failed = False
     for name in names or SOURCES:

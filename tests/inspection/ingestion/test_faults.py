@@ -137,6 +137,9 @@ def test_a_type_that_changes_goes_on_while_the_values_fit(plant: Settings) -> No
     with database(plant, "erp") as cursor:
         cursor.execute("insert into erp.equipment_registry values ('M-1', 'p', 'l', 'lathe', now())")
         add_orders(cursor, "PO-3")
+        cursor.execute(
+            "update erp.production_orders set quantity = 'a dozen' where production_order_id = 'PO-3'"
+        )
     told = failure(plant, "erp")
     assert "column quantity of erp.production_orders is string now and was int32" in told
     assert "a dozen" in told
