@@ -56,7 +56,8 @@ select
         when results.decided_at > current_timestamp then 'future_timestamp'
         when results.decision not in ('PASS', 'FAIL', 'REWORK') then 'unknown_decision'
         when codes.unmapped > 0 then 'unknown_label'
-        when results.place_of_content > 1 then 'duplicate'
+        -- Without an image nothing tells one part from the next: such decisions may well be alike.
+        when results.image_id is not null and results.place_of_content > 1 then 'duplicate'
     end as set_aside_for,
     results.decided_at,
     results.updated_at
