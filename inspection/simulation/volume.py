@@ -13,7 +13,7 @@ from inspection.settings import Settings
 from inspection.simulation.calibration import write_calibration
 from inspection.simulation.flaws import Flaws
 from inspection.simulation.people import Mark, annotate, annotation_table, result_table
-from inspection.simulation.plant import AS_OF, PlantReport, load_sources, report
+from inspection.simulation.plant import AS_OF, PlantReport, load_sources, report, second_looks
 from inspection.simulation.production import Production, plan_production
 from inspection.simulation.view import Box
 from inspection.simulation.vocabulary import vocabulary
@@ -58,7 +58,8 @@ def simulate_volume(
     production = _plan(planning, images, round(ORDERS * scale), as_of)
     told(1, STAGES)
     marks = _marks(seeing, production, round(ANNOTATED_IMAGES * scale), round(ANNOTATIONS * scale))
-    results = result_table(deciding, production, np.arange(images), round(RESULTS * scale) - images, words)
+    decided = np.concatenate([np.arange(images), second_looks(deciding, images)])
+    results = result_table(deciding, production, decided, round(RESULTS * scale) - len(decided), words)
     annotations = annotation_table(seeing, production, marks, words)
     told(2, STAGES)
     flaws = Flaws(spoiling)

@@ -65,7 +65,7 @@ sums as (
         sum(between_rejections) / nullif(2 * sum(between_pairs), 0) as between_rejected,
         sum(standard) as standard,
         sum(standard_rejections) / sum(standard) as rejected,
-        sum(defective) / sum(standard) as defects,
+        coalesce(sum(defective), 0) / sum(standard) as defects,
         coalesce(sum(missed), 0) as missed,
         sum(defective) as defective,
         coalesce(sum(over_rejected), 0) as over_rejected,
