@@ -24,8 +24,8 @@ consensus as (
     select
         image_id,
         cardinality(labels) > 0 as defective
-    from {{ ref('int_labelled_images') }}
-    where label_source = 'consensus' and unlabelled_because is null
+    from {{ ref('fct_image_labels') }}
+    where label_source = 'consensus'
 
 )
 
