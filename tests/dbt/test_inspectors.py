@@ -182,9 +182,15 @@ def test_nothing_measured_is_no_rate(
 ) -> None:
     columns = (
         "image_id text, inspector_id text, plant_id text, decisions bigint, rejections bigint,"
-        " decisions_of_others numeric, rejections_of_others numeric, defective boolean"
+        " decisions_of_others numeric, rejections_of_others numeric"
     )
-    rows = rows_of(compiled, "inspector_agreement", {"int_inspector_images": (columns, images)})
+    standards = {row[0]: row[-1] for row in images if row[-1] is not None}
+    labels = [(image, ["burr"] * bad, "consensus") for image, bad in standards.items()]
+    tables = {
+        "int_inspector_images": (columns, [row[:-1] for row in images]),
+        "fct_image_labels": ("image_id text, labels text[], label_source text", labels),
+    }
+    rows = rows_of(compiled, "inspector_agreement", tables)
     (overall,) = [row for row in rows if row["scope"] == "overall"]
     told = {
         name: value

@@ -5,13 +5,25 @@
 -- its kappa is Cohen's (1960).
 with
 
+standards as (
+
+    select
+        image_id,
+        cardinality(labels) > 0 as defective
+    from {{ ref('fct_image_labels') }}
+    where label_source = 'consensus'
+
+),
+
 images as (
 
     select
-        *,
-        decisions - rejections as passes,
-        decisions_of_others - rejections_of_others as passes_of_others
-    from {{ ref('int_inspector_images') }}
+        decided.*,
+        decided.decisions - decided.rejections as passes,
+        decided.decisions_of_others - decided.rejections_of_others as passes_of_others,
+        standards.defective
+    from {{ ref('int_inspector_images') }} as decided
+    left join standards on decided.image_id = standards.image_id
 
 ),
 
