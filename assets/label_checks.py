@@ -5,10 +5,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.training_gate import failed_label_tests
 from inspection.label_quality import Agreement, load_limits, measure_agreement
 from inspection.leakage import Leak, find_leaks
 from inspection.settings import get_settings
-from inspection.warehouse import transaction
+from inspection.training_gate import count_images, label_faults, unknown_labels
 
 TRAINING_DATASET = dg.AssetKey(["marts", "training_dataset"])
 LABEL_AGREEMENT = dg.AssetKey(["marts", "label_agreement"])
@@ -45,13 +46,51 @@ def enough_rows() -> dg.AssetCheckResult:
     """Holds the size of the training set against the minimum of the model profile."""
     settings = get_settings()
     minimum = load_limits(settings.label_limits_file).minimum_rows.get(settings.profile, 0)
-    with transaction(settings.dsn("warehouse")) as warehouse:
-        warehouse.execute("select count(*) from marts.training_dataset")
-        ((rows,),) = warehouse.fetchall()
+    rows = count_images(settings.dsn("warehouse"))
     return dg.AssetCheckResult(
         passed=rows >= minimum,
         description=f"{rows} images, the profile {settings.profile} wants {minimum}",
         metadata={"value": rows, "threshold": minimum},
+    )
+
+
+@dg.asset_check(
+    asset=TRAINING_DATASET,
+    blocking=True,
+    description="Every label is a class of the ontology in force.",
+)
+def known_labels() -> dg.AssetCheckResult:
+    """Looks for labels of classes that the ontology has no longer, or never had."""
+    found = unknown_labels(get_settings().dsn("warehouse"))
+    rows = [{"label": label, "images": images} for label, images in found.items()]
+    return dg.AssetCheckResult(
+        passed=not found,
+        description=f"not in the ontology in force: {', '.join(found)}" if found else "all labels are known",
+        metadata={"value": len(found), "threshold": 0, **({"labels": _table(rows)} if found else {})},
+    )
+
+
+@dg.asset_check(
+    asset=TRAINING_DATASET,
+    blocking=True,
+    description=(
+        "The labels agree as they must before training, and no test of the label models failed the last "
+        "time it ran. Both belong to the label job, which is a run of its own and stops nothing here."
+    ),
+)
+def labels_ready(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Holds again, in the run that trains, what the runs that label have found."""
+    settings = get_settings()
+    limits = load_limits(settings.label_limits_file)
+    faults = [
+        *label_faults(settings.dsn("warehouse"), limits, settings.profile),
+        *failed_label_tests(context.instance),
+    ]
+    told = "; ".join(f"{fault.check}: {fault.evidence}" for fault in faults)
+    return dg.AssetCheckResult(
+        passed=not faults,
+        description=told or "no objection from the label job",
+        metadata={"objections": _table(map(vars, faults))} if faults else {},
     )
 
 
@@ -63,15 +102,15 @@ def enough_rows() -> dg.AssetCheckResult:
     ],
 )
 def agreement() -> Iterator[dg.AssetCheckResult]:
-    """Holds the agreement of annotators against the limits; too little is a warning."""
+    """Holds the agreement of annotators against the limits; `labels_ready` lets it stop training."""
     settings = get_settings()
     limits = load_limits(settings.label_limits_file).agreement
-    found = measure_agreement(settings.dsn("warehouse"), limits)
+    found = measure_agreement(settings.dsn("warehouse"), limits, settings.profile)
     for kind in AGREEMENT:
         yield agreement_result(kind, [each for each in found if each.kind == kind])
 
 
-label_checks = [leakage, enough_rows, agreement]
+label_checks = [leakage, enough_rows, known_labels, labels_ready, agreement]
 
 
 def leak_result(leak: Leak) -> dg.AssetCheckResult:
@@ -88,15 +127,19 @@ def leak_result(leak: Leak) -> dg.AssetCheckResult:
 
 
 def agreement_result(kind: str, found: Sequence[Agreement]) -> dg.AssetCheckResult:
-    """Returns what the check of one kind says of its scopes, with the worst of them as its value."""
+    """Returns what the check of one kind says of its scopes, with the worst of them as its value.
+
+    It is an error where what failed stops training, and a warning otherwise.
+    """
     measured = [each for each in found if each.rate is not None]
     worst = min(measured, key=lambda each: (each.rate or 0) - each.limit, default=None)
+    stops = any(each.stops_training for each in found if each.status == "failed")
     rows = ({**vars(each), "status": each.status} for each in found)
     return dg.AssetCheckResult(
         asset_key=LABEL_AGREEMENT,
         check_name=f"agreement_{kind}",
         passed=all(each.status != "failed" for each in found),
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
         description=(
             f"{worst.scope}: {worst.rate:.1%} of {worst.pairs} pairs, above {worst.limit:.0%} wanted"
             if worst

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.pictures import picture
 from assets.run_log import progress_in_log
+from assets.training_gate import hold_training
 from inspection.artifacts import get_record
 from inspection.dataset import read_training_data
 from inspection.ontology import load_ontology
@@ -25,11 +26,12 @@ OWNER = "team:learning"
     description="One trained and calibrated network (a TrainingResult in the object store).",
 )
 def trained_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str]:
-    """Trains as the profile says, on the newest split release."""
+    """Trains as the profile says, on the newest split release, unless a check on its labels forbids it."""
     from inspection.learning.pipeline import train_model
     from inspection.learning.results import TrainingResult
 
     settings = get_settings()
+    hold_training(context.instance, settings)
     store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
     data, ontology = read_training_data(settings.dsn("warehouse")), load_ontology(settings.ontology_file)
     with progress_in_log(context):

@@ -19,6 +19,7 @@ from inspection.simulation.cameras import CAMERAS, REFERENCE_WIDTH
 from inspection.simulation.flaws import Flaws
 from inspection.simulation.people import ANNOTATORS_PER_PLANT, annotate, annotation_table, result_table
 from inspection.simulation.production import (
+    Longs,
     Production,
     equipment_table,
     image_table,
@@ -37,7 +38,7 @@ DAYS = 150
 LEAST_IMAGES = 60
 ANNOTATED_SHARE = 0.93
 ANNOTATOR_SHARES = (0.55, 0.27, 0.18)
-SECOND_INSPECTOR_SHARE = 0.10
+SECOND_LOOK_SHARE = 0.10
 BLIND_RESULTS_SHARE = 0.05
 
 
@@ -124,13 +125,20 @@ def simulate_plant(
         {int(i): int(counts[i]) for i in np.flatnonzero(looked_at)},
         (width, height),
     )
-    again = np.flatnonzero(deciding.random(images) < SECOND_INSPECTOR_SHARE)
-    decided = np.concatenate([np.arange(images), again])
+    decided = np.concatenate([np.arange(images), second_looks(deciding, images)])
     results = result_table(deciding, production, decided, round(BLIND_RESULTS_SHARE * images), words)
     flaws = Flaws(spoiling)
     annotations = annotation_table(seeing, production, marks, words)
     rows = load_sources(settings, ontology, production, annotations, results, flaws)
     return report(production, rows, flaws, images, as_of)
+
+
+def second_looks(rng: np.random.Generator, images: int) -> Longs:
+    """Returns the images that are decided on twice, by another inspector or by the same one again, [n].
+
+    They make it measurable how far inspectors agree with themselves and with each other.
+    """
+    return np.flatnonzero(rng.random(images) < SECOND_LOOK_SHARE)
 
 
 def load_sources(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from inspection.settings import Settings
 from inspection.simulation.calibration import write_calibration
 from inspection.simulation.flaws import Flaws
 from inspection.simulation.people import Mark, annotate, annotation_table, result_table
-from inspection.simulation.plant import AS_OF, PlantReport, load_sources, report
+from inspection.simulation.plant import AS_OF, PlantReport, load_sources, report, second_looks
 from inspection.simulation.production import Production, plan_production
 from inspection.simulation.view import Box
 from inspection.simulation.vocabulary import vocabulary
@@ -58,7 +59,8 @@ def simulate_volume(
     production = _plan(planning, images, round(ORDERS * scale), as_of)
     told(1, STAGES)
     marks = _marks(seeing, production, round(ANNOTATED_IMAGES * scale), round(ANNOTATIONS * scale))
-    results = result_table(deciding, production, np.arange(images), round(RESULTS * scale) - images, words)
+    decided = np.concatenate([np.arange(images), second_looks(deciding, images)])
+    results = result_table(deciding, production, decided, round(RESULTS * scale) - len(decided), words)
     annotations = annotation_table(seeing, production, marks, words)
     told(2, STAGES)
     flaws = Flaws(spoiling)
@@ -82,11 +84,24 @@ def _marks(rng: np.random.Generator, production: Production, images: int, wanted
     truth = {int(image): _somewhere(rng, production.defects(int(image))) for image in chosen}
     counts = rng.choice([1, 2, 3], images, p=[0.2, 0.5, 0.3])
     marks = annotate(rng, production, truth, dict(zip(truth, counts.tolist(), strict=True)), SIZE)
-    seen: dict[int, str] = {}
-    first = np.array([seen.setdefault(mark.image, mark.annotator) == mark.annotator for mark in marks])
-    spare = rng.permutation(np.flatnonzero(~first))[: max(0, len(marks) - wanted)]
-    dropped = set(spare.tolist())
-    return [mark for number, mark in enumerate(marks) if number not in dropped]
+    spare = _spare(rng, marks, len(marks) - wanted)
+    return [mark for mark in marks if (mark.image, mark.annotator) not in spare]
+
+
+def _spare(rng: np.random.Generator, marks: list[Mark], excess: int) -> set[tuple[int, str]]:
+    """Annotators who have not looked at an image after all, `excess` marks together; the first one stays.
+
+    One mark of several must not go alone: it would look as if the annotator had overlooked the defect.
+    """
+    sizes = Counter((mark.image, mark.annotator) for mark in marks)
+    first = {image: (image, annotator) for image, annotator in reversed(sizes)}
+    further = [key for key in sizes if first[key[0]] != key]
+    spare = set()
+    for place in rng.permutation(len(further)):
+        if sizes[further[place]] <= excess:
+            spare.add(further[place])
+            excess -= sizes[further[place]]
+    return spare
 
 
 def _somewhere(rng: np.random.Generator, kinds: tuple[str, ...]) -> dict[str, Box]:

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from assets import features, label_checks, marts
+from inspection.label_quality import Agreement
 from inspection.settings import Settings
 from inspection.splits import newest_labelled, release_split
 from inspection.warehouse import transaction
@@ -85,6 +86,34 @@ def test_a_leak_stops_what_follows_in_the_same_run(plant: Settings) -> None:
     assert checks == passed
     assert {"marts/training_dataset", "image_cache"} <= made
     assert success
+
+
+@pytest.mark.parametrize(
+    ("found", "passed", "severity"),
+    [
+        ([], True, "WARN"),
+        ([(None, True)], True, "WARN"),
+        ([(0.95, True)], True, "WARN"),
+        ([(0.85, False)], False, "WARN"),
+        ([(0.85, True)], False, "ERROR"),
+        ([(0.95, True), (0.85, False)], False, "WARN"),
+        ([(0.85, True), (0.95, False)], False, "ERROR"),
+    ],
+)
+def test_too_little_agreement_is_an_error_where_it_stops_training(
+    found: list[tuple[float | None, bool]], passed: bool, severity: str
+) -> None:
+    scopes = [
+        Agreement("clean", f"class:{n}", 0 if rate is None else 20, rate, None, None, None, 0.9, stops)
+        for n, (rate, stops) in enumerate(found)
+    ]
+    told = label_checks.agreement_result("clean", scopes)
+    assert (told.passed, told.severity) == (passed, dg.AssetCheckSeverity[severity])
+    rates = [rate for rate, _ in found if rate is not None]
+    if rates:
+        assert f"{min(rates):.1%} of 20 pairs" in (told.description or "")
+    else:
+        assert (told.description or "").startswith("not applicable")
 
 
 def place_one_image(settings: Settings, split: str, fold: int | None) -> tuple[str, int | None]:

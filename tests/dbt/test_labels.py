@@ -1,16 +1,13 @@
-"""Labels, boxes, quarantine and agreement, each held against an answer that does not come from the models."""
+"""Labels, boxes and quarantine, each held against an answer that does not come from the models."""
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter, defaultdict
 
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sklearn.metrics import cohen_kappa_score
 
 from inspection.ontology import load_ontology, normalise_label
 from inspection.settings import Settings
@@ -98,56 +95,6 @@ def test_boxes_are_those_of_the_label(built: Settings) -> None:
         ("scratch-and-crack", "SURFACE_SCRATCH", 10),
         ("scratch-and-crack", "CRACK", 500),
     ]
-
-
-def test_agreement_is_what_pandas_and_scikit_learn_find(built: Settings) -> None:
-    pairs = _pairs(built)
-    found = {
-        scope: (count, rate, kappa)
-        for scope, count, rate, kappa in query(
-            built, "select scope, pairs, agreement_rate, kappa from marts.label_agreement"
-        )
-    }
-    assert len(pairs) > 100
-    scopes = {"overall": pairs}
-    for annotator in ("ann", "bob", "cid"):
-        scopes[f"annotator:{annotator}"] = pairs[(pairs.a == annotator) | (pairs.b == annotator)]
-    two = {"SURFACE_PIT", "SURFACE_SCRATCH"}
-    scopes["pair:SURFACE_PIT/SURFACE_SCRATCH"] = pairs[pairs.x.isin(two) & pairs.y.isin(two)]
-    for scope, part in scopes.items():
-        # Nobody is the first annotator: each pair counts both ways round.
-        one, other = [*part.x, *part.y], [*part.y, *part.x]
-        count, rate, kappa = found[scope]
-        assert count == len(part)
-        assert rate == pytest.approx((part.x == part.y).mean())
-        assert kappa == pytest.approx(cohen_kappa_score(one, other))
-    for defect_class in load_ontology(built.ontology_file).aliases.values():
-        x, y = pairs.x == defect_class, pairs.y == defect_class
-        if (x | y).any():
-            count, rate, kappa = found[f"class:{defect_class}"]
-            assert (count, rate) == ((x | y).sum(), pytest.approx((x & y).sum() / (x | y).sum()))
-            assert kappa == pytest.approx(cohen_kappa_score([*x, *y], [*y, *x]))
-
-
-def _pairs(built: Settings) -> pd.DataFrame:
-    """Every pair of annotators of a usable image with the primary label that each gave."""
-    ontology = load_ontology(built.ontology_file)
-    order = [d.id for d in sorted(ontology.classes, key=lambda d: (d.clean, not d.safety_critical))]
-    given_labels: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for image, annotator, defect_class in query(
-        built,
-        "select image_id, annotator_id, defect_class from marts.fct_annotations where confidence >= 3"
-        " and image_id not in (select source_key from marts.quarantined_rows)",
-    ):
-        given_labels[image, annotator].append(defect_class)
-    primary = {key: min(labels, key=order.index) for key, labels in given_labels.items()}
-    by_image = defaultdict(list)
-    for (image, annotator), label in sorted(primary.items()):
-        by_image[image].append((annotator, label))
-    rows = [
-        (a, b, x, y) for given_ in by_image.values() for (a, x), (b, y) in itertools.combinations(given_, 2)
-    ]
-    return pd.DataFrame(rows, columns=["a", "b", "x", "y"])
 
 
 @hypothesis_settings(

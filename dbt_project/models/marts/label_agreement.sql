@@ -2,6 +2,7 @@
 -- "this class or not": its rate counts the pairs of which at least one said the class, its kappa all
 -- pairs. In the scope of a pair of classes the question is "which of the two". Kappa is Scott's pi
 -- (1955): pooled pairs have no first and second annotator, so both share one distribution of labels.
+-- Alpha weighs images, where kappa weighs pairs, and allows for the size of the sample.
 with
 
 pairs as (
@@ -48,6 +49,12 @@ scoped as (
 
 ),
 
+alphas as (
+
+    select * from {{ ref('int_annotator_alpha') }}
+
+),
+
 scopes as (
 
     select 'overall' as scope
@@ -61,7 +68,7 @@ rates as (
     select
         scope,
         count(*) filter (where in_rate) as pairs,
-        avg((one = other)::integer) filter (where in_rate) as agreement_rate,
+        count(*) filter (where in_rate and one = other) as agreed,
         avg((one = other)::integer) as observed
     from scoped
     group by scope
@@ -94,9 +101,10 @@ chance as (
 
 select
     scopes.scope,
-    coalesce(rates.pairs, 0) as pairs,
-    rates.agreement_rate::double precision as agreement_rate,
-    ((rates.observed - chance.expected) / nullif(1 - chance.expected, 0))::double precision as kappa
+    {{ counted_rate('agreement_rate', 'rates.agreed', 'rates.pairs', count='pairs', bounds='agreement') }},
+    ((rates.observed - chance.expected) / nullif(1 - chance.expected, 0))::double precision as kappa,
+    alphas.alpha
 from scopes
 left join rates on scopes.scope = rates.scope
 left join chance on scopes.scope = chance.scope
+left join alphas on scopes.scope = alphas.scope

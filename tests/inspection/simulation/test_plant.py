@@ -130,6 +130,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_volume_without_pictures(settings: Settings) -> None:
     report = simulate_volume(settings, 0.01)
+    repeated = repeated_decisions(settings)
+    assert 200 <= len(repeated) <= 300  # every tenth of 2,500 images
+    same = sum(first == second for first, second in repeated.values())
+    assert 0 < same < len(repeated) / 2  # one in four inspectors of a plant looks again
+    annotated = query(
+        settings, "quality_vision", "select distinct image_id::text from inspection.defect_annotations"
+    )
+    assert sum(image in repeated for (image,) in annotated) > 5
     bad = report.bad_rows
     assert report.rows["inspection.image_metadata"] == 2500 + 2 * AT_LEAST
     assert report.rows["erp.production_orders"] == 5000 + AT_LEAST
@@ -140,6 +148,18 @@ def test_volume_without_pictures(settings: Settings) -> None:
         n for kind, n in bad.items() if kind.startswith("defect_annotations")
     )
     assert report.images_rendered == 0
+
+
+def repeated_decisions(settings: Settings) -> dict[str, tuple[str, str]]:
+    """The two inspectors of each image that was decided on twice, at two times."""
+    rows = query(
+        settings,
+        "qms",
+        "select image_id::text, array_agg(inspector_id) from qms.inspection_results"
+        f" where image_id is not null and decided_at < '{AS_OF}'"
+        " group by image_id having count(distinct decided_at) = 2 and count(*) = 2",
+    )
+    return {image: tuple(people) for image, people in rows}
 
 
 def test_too_small_a_plant(tmp_path: Path) -> None:

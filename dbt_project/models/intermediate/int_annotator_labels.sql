@@ -1,0 +1,42 @@
+-- The one label that a confident annotator gives an image: the safety-critical class first, as in a consensus.
+with
+
+votes as (
+
+    select * from {{ ref('int_annotator_votes') }}
+
+),
+
+images as (
+
+    select * from {{ ref('int_images') }} where set_aside_for is null
+
+),
+
+clean as (
+
+    select defect_class from {{ ref('stg_ontology_classes') }} where clean
+
+),
+
+primary_marks as (
+
+    select
+        image_id,
+        annotator_id,
+        (array_agg(defect_class order by safety_critical desc, class_position) filter (where marked))[1]
+            as defect_class
+    from votes
+    group by image_id, annotator_id
+
+)
+
+select
+    primary_marks.image_id,
+    primary_marks.annotator_id,
+    images.plant_id,
+    coalesce(primary_marks.defect_class, clean.defect_class) as label,
+    count(*) over (partition by primary_marks.image_id) as annotator_count
+from primary_marks
+inner join images on primary_marks.image_id = images.image_id
+cross join clean

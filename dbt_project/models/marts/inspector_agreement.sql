@@ -1,0 +1,113 @@
+-- The inspector as an appraiser: attribute agreement analysis (AIAG, Measurement Systems Analysis, 4th ed.,
+-- 2010). FAIL and REWORK both mean rejected. Within: two decisions of one inspector on one image. Between:
+-- two decisions of different inspectors on one image; its kappa is Scott's pi (1955), as pooled pairs have
+-- no first and second inspector. Against the standard, which is the annotators' consensus: one decision;
+-- its kappa is Cohen's (1960).
+with
+
+standards as (
+
+    select
+        image_id,
+        cardinality(labels) > 0 as defective
+    from {{ ref('fct_image_labels') }}
+    where label_source = 'consensus'
+
+),
+
+images as (
+
+    select
+        decided.*,
+        decided.decisions - decided.rejections as passes,
+        decided.decisions_of_others - decided.rejections_of_others as passes_of_others,
+        standards.defective
+    from {{ ref('int_inspector_images') }} as decided
+    left join standards on decided.image_id = standards.image_id
+
+),
+
+-- Seen from one inspector: a pair of two inspectors is counted with each of them.
+pairs as (
+
+    select
+        inspector_id,
+        plant_id,
+        decisions * (decisions - 1) / 2 as within_pairs,
+        (rejections * (rejections - 1) + passes * (passes - 1)) / 2 as within_agreed,
+        decisions * decisions_of_others as between_pairs,
+        rejections * rejections_of_others + passes * passes_of_others as between_agreed,
+        rejections * decisions_of_others + decisions * rejections_of_others as between_rejections,
+        case when defective is not null then decisions end as standard,
+        case when defective is not null then rejections end as standard_rejections,
+        case when defective then decisions end as defective,
+        case when defective then passes end as missed,
+        case when not defective then decisions end as clean,
+        case when not defective then rejections end as over_rejected
+    from images
+
+),
+
+scoped as (
+
+    select 'inspector:' || inspector_id as scope, 1 as seen, pairs.* from pairs
+    union all
+    select 'plant:' || plant_id, 2, pairs.* from pairs where plant_id is not null
+    union all
+    select 'overall', 2, pairs.* from pairs
+
+),
+
+scopes as (
+
+    select 'overall' as scope
+    union
+    select scope from scoped
+
+),
+
+sums as (
+
+    select
+        scopes.scope,
+        sum(within_pairs) as within_pairs,
+        sum(within_agreed) as within_agreed,
+        sum(between_pairs) / max(seen) as between_pairs,
+        sum(between_agreed) / max(seen) as between_agreed,
+        sum(between_rejections) / nullif(2 * sum(between_pairs), 0) as between_rejected,
+        sum(standard) as standard,
+        sum(standard_rejections) / sum(standard) as rejected,
+        coalesce(sum(defective), 0) / sum(standard) as defects,
+        coalesce(sum(missed), 0) as missed,
+        sum(defective) as defective,
+        coalesce(sum(over_rejected), 0) as over_rejected,
+        sum(clean) as clean
+    from scopes
+    left join scoped on scopes.scope = scoped.scope
+    group by scopes.scope
+
+),
+
+chance as (
+
+    select
+        *,
+        standard - missed - over_rejected as agreed,
+        between_rejected ^ 2 + (1 - between_rejected) ^ 2 as between_expected,
+        rejected * defects + (1 - rejected) * (1 - defects) as expected
+    from sums
+
+)
+
+select
+    scope,
+    {{ counted_rate('within_agreement', 'within_agreed', 'within_pairs', count='within_pairs') }},
+    {{ counted_rate('between_agreement', 'between_agreed', 'between_pairs', count='between_pairs') }},
+    (
+        (between_agreed / nullif(between_pairs, 0) - between_expected) / nullif(1 - between_expected, 0)
+    )::double precision as between_kappa,
+    {{ counted_rate('consensus_agreement', 'agreed', 'standard', count='consensus_decisions') }},
+    ((agreed / standard - expected) / nullif(1 - expected, 0))::double precision as consensus_kappa,
+    {{ counted_rate('miss_rate', 'missed', 'defective', count='defective_decisions') }},
+    {{ counted_rate('over_reject_rate', 'over_rejected', 'clean', count='clean_decisions') }}
+from chance
