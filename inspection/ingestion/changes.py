@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,8 +25,12 @@ from inspection.ingestion.progress import Progress
 from inspection.ingestion.source import Source
 from inspection.ingestion.tables import SourceTable
 
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
+
 OVERLAP = timedelta(minutes=10)
-READ_AT = pa.field("read_at", pa.timestamp("us", tz="UTC"), nullable=False)
+# May be null in the warehouse: a table that was loaded without it gets the column while it holds rows.
+READ_AT = pa.field("read_at", pa.timestamp("us", tz="UTC"))
 
 # Types that Arrow or the loader would not carry as they are travel as text; dbt casts them back.
 _COLUMNS = """
@@ -46,8 +50,7 @@ _COLUMNS = """
 """
 
 _MOMENT = """
-    select now(), snapshot::text, pg_snapshot_xmin(snapshot)::text::bigint,
-        pg_snapshot_xmax(snapshot)::text::bigint
+    select now(), snapshot::text, pg_snapshot_xmax(snapshot)::text::bigint
     from pg_current_snapshot() as snapshot
 """
 
@@ -78,7 +81,7 @@ def read_changes(
     """
     with source.reading(table.place) as cursor:
         columns = column_list(cursor, table)
-        (now, snapshot, _, transactions) = one_row(cursor, _MOMENT)
+        (now, snapshot, transactions) = one_row(cursor, _MOMENT)
         read_at = read_time(since)
         newest: datetime | None = None
         rows = 0
@@ -98,7 +101,7 @@ def read_changes(
     done(Progress(reached, snapshot, transactions, read_at, schema, rows))
 
 
-def column_list(cursor: Any, table: SourceTable) -> str:  # noqa: ANN401
+def column_list(cursor: Cursor, table: SourceTable) -> str:
     """Returns the columns of a table as they are selected.
 
     Raises:
@@ -110,10 +113,16 @@ def column_list(cursor: Any, table: SourceTable) -> str:  # noqa: ANN401
     return str(columns)
 
 
-def one_row(cursor: Any, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:  # noqa: ANN401
-    """Returns the one row that a question to the source has for an answer."""
+def one_row(cursor: Cursor, query: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+    """Returns the one row that a question to the source has for an answer.
+
+    Raises:
+        ServiceError: there is none.
+    """
     cursor.execute(query, parameters=parameters or None)
-    row: tuple[Any, ...] = cursor.fetchone()
+    row = cursor.fetchone()
+    if row is None:
+        raise ServiceError("the source answered a question about itself with no row")
     return row
 
 

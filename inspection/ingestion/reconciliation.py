@@ -96,7 +96,7 @@ def _copy_keys(table: SourceTable, source: Source, progress: Progress, warehouse
     )
     dsn = make_dsn(source.dsn, connect_timeout=CONNECT_SECONDS)
     reading, writing = os.pipe()
-    failures: list[psycopg2.Error] = []
+    failures: list[psycopg2.Error | OSError] = []
 
     def send() -> None:
         try:
@@ -107,7 +107,7 @@ def _copy_keys(table: SourceTable, source: Source, progress: Progress, warehouse
             ):
                 reader.execute("set statement_timeout = %s", (int(source.seconds * 1000),))
                 reader.copy_expert(query, sink)
-        except psycopg2.Error as error:
+        except (psycopg2.Error, OSError) as error:  # OSError: the warehouse broke off, and says so below
             failures.append(error)
 
     sender = threading.Thread(target=send)

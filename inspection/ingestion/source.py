@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from psycopg2.extensions import make_dsn
 
 from inspection.errors import ServiceError
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
 
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 30
@@ -28,7 +31,7 @@ class Source:
     seconds: float
 
     @contextmanager
-    def reading(self, place: str) -> Iterator[Any]:
+    def reading(self, place: str) -> Iterator[Cursor]:
         """Yields a cursor; all that it reads is one state of the database.
 
         Args:

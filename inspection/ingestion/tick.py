@@ -39,15 +39,15 @@ class Tick:
     """What is to be loaded, and what has come of it.
 
     Attributes:
+        pipeline: loads the tables into the warehouse.
         source: the tables as dlt reads them.
-        pipeline: loads them into the warehouse.
         moved: progress by table, of those that were read to the end.
         failures: why a table was not, by table; the others are loaded all the same.
     """
 
     name: str
-    source: DltSource
     pipeline: dlt.Pipeline
+    source: DltSource = field(init=False)
     moved: dict[str, Progress] = field(default_factory=dict)
     failures: dict[str, ServiceError] = field(default_factory=dict)
 
@@ -120,7 +120,7 @@ def prepare(name: str, settings: Settings) -> Tick:
     Raises:
         ServiceError: the source does not answer.
     """
-    tick = Tick(name, DltSource(dlt.Schema(name), name, []), pipeline(name, settings))
+    tick = Tick(name, pipeline(name, settings))
     resources = list((_files if name == CALIBRATION else _tables)(tick, settings))
     if not resources:
         tick.raise_failures()

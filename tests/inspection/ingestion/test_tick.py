@@ -12,7 +12,7 @@ import pytest
 from inspection.errors import ServiceError
 from inspection.ingestion.tick import ingest
 from inspection.settings import Settings
-from tests.inspection.ingestion.plant import add_images, database, images, tick
+from tests.inspection.ingestion.plant import add_images, add_orders, database, images, tick
 
 
 def test_the_second_run_moves_only_what_changed(plant: Settings) -> None:
@@ -153,3 +153,21 @@ def test_a_calibration_file_that_cannot_be_used_is_named(
 def test_a_missing_calibration_file_is_named(plant: Settings) -> None:
     with pytest.raises(ServiceError, match=r"no calibration file .*camera_config\.csv.*VQI_CALIBRATION_DIR"):
         ingest("calibration", plant)
+
+
+def test_a_table_that_was_loaded_without_the_time_of_reading_gets_it(plant: Settings) -> None:
+    """As older programs have left it: with rows, without the column, and with no progress noted."""
+    with database(plant, "erp") as cursor:
+        add_orders(cursor, "PO-1", "PO-2")
+    tick(plant, "erp")
+    with database(plant, "warehouse") as cursor:
+        for table in ("production_orders", "product_specs", "equipment_registry"):
+            cursor.execute(f"alter table raw_erp.{table} drop column read_at")
+        cursor.execute("truncate raw_erp._dlt_version, ingestion.progress")
+    for _ in range(2):
+        tick(plant, "erp")
+    with database(plant, "warehouse") as cursor:
+        cursor.execute(
+            "select production_order_id, read_at is not null from raw_erp.production_orders order by 1"
+        )
+        assert cursor.fetchall() == [("PO-1", True), ("PO-2", True)]
