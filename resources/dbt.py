@@ -6,7 +6,7 @@ dbt reads no environment variables here: the profile is written from the setting
 from __future__ import annotations
 
 import fcntl
-import os
+import hashlib
 import signal
 import subprocess
 import sys
@@ -104,20 +104,21 @@ def write_profile(settings: Settings) -> Path:
 
 
 def ensure_manifest(settings: Settings) -> Path:
-    """Returns the project's manifest, made anew when a file of the project is newer; needs no database.
+    """Returns the project's manifest, made anew when the project's files are others; needs no database.
+
+    By what the files hold and not by their times: a home may be used by several checkouts in turn.
 
     Raises:
         ServiceError: the project does not parse; the message holds what dbt says.
     """
     folder = write_profile(settings)
-    manifest = folder / "manifest.json"
+    manifest, made_of = folder / "manifest.json", folder / "manifest.sha256"
     with _locked(folder / "manifest.lock"):
-        newest = max(path.stat().st_mtime for path in _project_files())
-        if not manifest.exists() or manifest.stat().st_mtime < newest:
-            made = _parse(folder)
-            # What changes while dbt reads is newer than the manifest, and so read next time.
-            os.utime(made, (newest, newest))
-            made.replace(manifest)
+        digest = _project_digest()
+        if not (manifest.exists() and made_of.exists() and made_of.read_text(encoding="utf-8") == digest):
+            # The digest is from before dbt reads: what changes meanwhile is read next time.
+            _parse(folder).replace(manifest)
+            made_of.write_text(digest, encoding="utf-8")
     return manifest
 
 
@@ -141,12 +142,15 @@ def _output(settings: Settings) -> dict[str, object]:
     }
 
 
-def _project_files() -> Iterator[Path]:
-    # Folders as well: one is newer when a file in it has been removed.
-    yield PROJECT
-    for path in PROJECT.rglob("*"):
-        if path.relative_to(PROJECT).parts[0] not in MADE_BY_DBT:
-            yield path
+def _project_digest() -> str:
+    """Returns what tells one state of the project's files, and of dbt, from another."""
+    digest = hashlib.sha256(metadata.version("dbt-core").encode())
+    for path in sorted(PROJECT.rglob("*")):
+        name = path.relative_to(PROJECT)
+        if path.is_file() and name.parts[0] not in MADE_BY_DBT:
+            data = path.read_bytes()
+            digest.update(f"{name} {len(data)} ".encode() + data)
+    return digest.hexdigest()
 
 
 def _parse(folder: Path) -> Path:

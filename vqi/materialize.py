@@ -106,26 +106,24 @@ def newest_record(settings: Settings, asset: str) -> str:
 
 
 def check_states(settings: Settings, module: str = CODE_LOCATION) -> list[dict[str, str]]:
-    """Returns what each asset check said the last time it ran, by asset and name.
+    """Returns what each asset check said the last time it had an answer, by asset and name.
 
-    States: passed, warned, failed, not applicable. A check that has never run is left out.
+    States: passed, warned, failed, not applicable. A check without an answer is left out.
     """
+    from resources.checks import last_evaluations
+
     keys = _code(module).get_definition().asset_graph.asset_check_keys
     with instance(settings) as home:
-        newest = home.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
-    found = []
-    for key, record in sorted(newest.items(), key=lambda item: item[0].to_user_string()):
-        told = record.event.asset_check_evaluation if record.event else None
-        if told is not None:
-            found.append(
-                {
-                    "asset": key.asset_key.to_user_string(),
-                    "name": key.name,
-                    "state": _state(told),
-                    "description": told.description or "",
-                }
-            )
-    return found
+        told = last_evaluations(home, keys)
+    return [
+        {
+            "asset": key.asset_key.to_user_string(),
+            "name": key.name,
+            "state": _state(evaluation),
+            "description": evaluation.description or "",
+        }
+        for key, evaluation in told.items()
+    ]
 
 
 def split_config(as_of: datetime) -> dict[str, Any]:

@@ -1,14 +1,20 @@
-"""What a killed run of dbt leaves behind."""
+"""The manifest, and what a killed run of dbt leaves behind."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
-from resources.dbt import EXECUTABLE, end_leftover
+from inspection.settings import Settings
+from resources import dbt
+from resources.dbt import EXECUTABLE, PROJECT, end_leftover, ensure_manifest
 
 WAITING = "import sys; print('up', flush=True); sys.stdin.read()"
 
@@ -34,3 +40,25 @@ def test_only_what_works_in_the_same_folder_is_ended(tmp_path: Path) -> None:
         assert other.poll() is None
         assert end_leftover(tmp_path / "one") == 0
         assert end_leftover(tmp_path / "two") == 1
+
+
+def test_the_manifest_follows_what_the_files_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(*dbt.MADE_BY_DBT))
+    monkeypatch.setattr(dbt, "PROJECT", project)
+    settings = Settings(home=tmp_path / "home")
+    manifest = ensure_manifest(settings)
+    made = manifest.stat().st_mtime_ns
+    for file in project.rglob("*.sql"):
+        os.utime(file)  # newer, and the same
+    assert ensure_manifest(settings).stat().st_mtime_ns == made
+    added = project / "models" / "marts" / "added.sql"
+    added.write_text("select 1::integer as one", encoding="utf-8")
+    added.with_suffix(".yml").write_text(
+        "models: [{name: added, columns: [{name: one, data_type: integer}]}]", encoding="utf-8"
+    )
+    os.utime(added, ns=(1, 1))  # older than the manifest, as from another checkout
+    os.utime(added.with_suffix(".yml"), ns=(1, 1))
+    assert (
+        "model.inspection.added" in json.loads(ensure_manifest(settings).read_text(encoding="utf-8"))["nodes"]
+    )

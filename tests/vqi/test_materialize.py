@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from dagster import (
+    AssetCheckKey,
     AssetCheckResult,
     AssetCheckSeverity,
     AssetKey,
@@ -147,3 +148,16 @@ def test_what_the_checks_said_last(settings: Settings) -> None:
     }
     told = {each["name"]: each["description"] for each in check_states(settings, __name__)}
     assert told == {"compared": "nothing beside it", "even": "", "small_enough": "12, at most 10"}
+
+
+def test_a_run_that_has_only_planned_its_checks_hides_no_answer(settings: Settings) -> None:
+    run_job(settings, "measure", measuring(4), module=__name__)
+    answered = states(settings)
+    with instance(settings) as home:
+        under_way = home.create_run_for_job(defs.resolve_job_def("measure"), run_config=measuring(4))
+        planned = home.event_log_storage.get_asset_check_execution_history(
+            AssetCheckKey(AssetKey("measured"), "even"), limit=1
+        )
+        assert (planned[0].run_id, planned[0].status.value) == (under_way.run_id, "PLANNED")
+    assert states(settings) == answered
+    assert len(answered) == 3
