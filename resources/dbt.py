@@ -86,8 +86,10 @@ def end_leftover(target: Path) -> int:
                 found.append(process)
         except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
             continue  # another user's, or gone: not ours to end
-    for process in psutil.wait_procs(found, timeout=20)[1]:
+    stubborn = psutil.wait_procs(found, timeout=20)[1]  # as one does that a shell started in the background
+    for process in stubborn:
         process.kill()
+    psutil.wait_procs(stubborn, timeout=20)
     return len(found)
 
 

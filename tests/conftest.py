@@ -23,6 +23,16 @@ _numbers = itertools.count()
 _made: set[str] = set()
 
 
+def pytest_configure() -> None:
+    """Takes signals as a program in the foreground does.
+
+    A shell lets what it starts in the background ignore SIGINT, Dagster then treats SIGTERM alike, and
+    what the tests start inherits both.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def free_port() -> int:
     """Returns a port that nobody listens on."""
     with socket.socket() as probe:
