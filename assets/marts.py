@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from inspection.settings import get_settings
-from resources.dbt import dbt_resource, end_leftover, ensure_manifest, target_path
+from resources.dbt import build_words, dbt_resource, end_leftover, ensure_manifest, target_path
 
 RAW = ("quality_vision", "qms", "erp", "calibration")
 WRITTEN_BY = {("ontology", "published"): "ontology", ("releases", "split_assignments"): "split_release"}
@@ -53,6 +53,7 @@ def _build(context: dg.AssetExecutionContext) -> Iterator[Any]:
     # Unit tests are about the SQL, not about the data: the test suite runs them. The path in the words
     # tells this build from any other, should it be left over.
     command = ["build", "--exclude-resource-type", "unit_test", "--target-path", str(target)]
+    command += build_words(settings)
     if left := end_leftover(target):
         context.log.warning(f"ended {left} process of dbt that a killed run had left")
     dbt = dbt_resource(settings).cli(command, context=context, target_path=target)

@@ -127,3 +127,13 @@ create table if not exists ingestion.deleted_rows (
     deleted_at  timestamptz not null default clock_timestamp()
 );
 create index if not exists deleted_rows_deleted_at on ingestion.deleted_rows (deleted_at);
+
+-- Which changes each incremental model of dbt has taken in; its hooks write it (dbt_project/macros/changes.sql).
+create schema if not exists builds;
+create table if not exists builds.progress (
+    model    text primary key,
+    batch    bigint not null,                      -- of intermediate.int_changes
+    code     text not null,                        -- digest of the project that built it; '' if built by hand
+    inputs   jsonb,                                -- of int_changes alone: the row of int_inputs then
+    built_at timestamptz not null default clock_timestamp()
+);

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from psycopg2.extensions import parse_dsn
 
 from inspection.errors import ServiceError, SettingsError
 from inspection.settings import Settings
+from inspection.warehouse import ensure_warehouse, transaction
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 PROFILE = "inspection"
@@ -73,6 +75,22 @@ def build_docs(settings: Settings) -> None:
     _dbt(["docs", "generate"], write_profile(settings), folder)
 
 
+def build_words(settings: Settings) -> list[str]:
+    """Returns the words after ``dbt build`` that tell the models which code builds them.
+
+    Models that were built by other code are refreshed in full: their increments would mix both.
+    """
+    digest = project_digest()
+    words = ["--vars", json.dumps({"code": digest})]
+    dsn = settings.dsn("warehouse")
+    ensure_warehouse(dsn)
+    with transaction(dsn) as warehouse:
+        warehouse.execute("select exists (select from builds.progress where code <> %s)", (digest,))
+        if warehouse.fetchone() == (True,):
+            words.append("--full-refresh")
+    return words
+
+
 def end_leftover(target: Path) -> int:
     """Ends what a killed run has left at work in `target`; returns how many processes that were.
 
@@ -116,12 +134,23 @@ def ensure_manifest(settings: Settings) -> Path:
     folder = write_profile(settings)
     manifest, made_of = folder / "manifest.json", folder / "manifest.sha256"
     with _locked(folder / "manifest.lock"):
-        digest = _project_digest()
+        digest = project_digest()
         if not (manifest.exists() and made_of.exists() and made_of.read_text(encoding="utf-8") == digest):
             # The digest is from before dbt reads: what changes meanwhile is read next time.
             _parse(folder).replace(manifest)
             made_of.write_text(digest, encoding="utf-8")
     return manifest
+
+
+def project_digest() -> str:
+    """Returns what tells one state of the project's files, and of dbt, from another."""
+    digest = hashlib.sha256(metadata.version("dbt-core").encode())
+    for path in sorted(PROJECT.rglob("*")):
+        name = path.relative_to(PROJECT)
+        if path.is_file() and name.parts[0] not in MADE_BY_DBT:
+            data = path.read_bytes()
+            digest.update(f"{name} {len(data)} ".encode() + data)
+    return digest.hexdigest()
 
 
 def _output(settings: Settings) -> dict[str, object]:
@@ -142,17 +171,6 @@ def _output(settings: Settings) -> dict[str, object]:
         "threads": THREADS,
         **tls,
     }
-
-
-def _project_digest() -> str:
-    """Returns what tells one state of the project's files, and of dbt, from another."""
-    digest = hashlib.sha256(metadata.version("dbt-core").encode())
-    for path in sorted(PROJECT.rglob("*")):
-        name = path.relative_to(PROJECT)
-        if path.is_file() and name.parts[0] not in MADE_BY_DBT:
-            data = path.read_bytes()
-            digest.update(f"{name} {len(data)} ".encode() + data)
-    return digest.hexdigest()
 
 
 def _parse(folder: Path) -> Path:

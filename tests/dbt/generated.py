@@ -44,7 +44,7 @@ def generated_plant(seed: int = 7) -> RawPlant:
         plant.rows["raw_calibration.camera_config"].append(
             (f"cam-{number}", "line-p1", "p1", "x", 1000, 800, 4, START.date())
         )
-    plant.rows["raw_erp.equipment_registry"].append(("m-1", "p1", "line-p1", "lathe", START))
+    plant.rows["raw_erp.equipment_registry"].append(("m-1", "p1", "line-p1", "lathe", START, START))
     _crowd(plant, random.Random(seed))
     _cases(plant)
     _broken(plant)

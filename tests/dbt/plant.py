@@ -23,22 +23,22 @@ _TABLES = {
     "raw_quality_vision.image_metadata": (
         "image_id text, production_order_id text, machine_id text, camera_id text, part_serial text,"
         " part_type text, capture_timestamp timestamptz, image_path text, exposure_settings text,"
-        " updated_at timestamptz"
+        " updated_at timestamptz, read_at timestamptz"
     ),
     "raw_quality_vision.defect_annotations": (
         "annotation_id text, image_id text, defect_type text, bounding_box text, annotator_id text,"
-        " confidence bigint, updated_at timestamptz"
+        " confidence bigint, updated_at timestamptz, read_at timestamptz"
     ),
     "raw_qms.inspection_results": (
         "result_id text, image_id text, inspector_id text, decision text, defect_codes text,"
-        " decided_at timestamptz, updated_at timestamptz"
+        " decided_at timestamptz, updated_at timestamptz, read_at timestamptz"
     ),
     "raw_erp.production_orders": (
         "production_order_id text, part_type text, plant_id text, line_id text, quantity bigint,"
-        " started_at timestamptz, completed_at timestamptz, updated_at timestamptz"
+        " started_at timestamptz, completed_at timestamptz, updated_at timestamptz, read_at timestamptz"
     ),
     "raw_erp.equipment_registry": (
-        "machine_id text, plant_id text, line_id text, kind text, updated_at timestamptz"
+        "machine_id text, plant_id text, line_id text, kind text, updated_at timestamptz, read_at timestamptz"
     ),
     "raw_calibration.camera_config": (
         "camera_id text, line_id text, plant_id text, model text, width bigint, height bigint, fps bigint,"
@@ -57,7 +57,7 @@ class RawPlant:
 
     def order(self, name: str, *, part: str = "shaft", plant: str = "p1", start: datetime = START) -> None:
         self.rows["raw_erp.production_orders"].append(
-            (name, part, plant, f"line-{plant}", 100, start, None, SEEN)
+            (name, part, plant, f"line-{plant}", 100, start, None, SEEN, SEEN)
         )
 
     def image(
@@ -72,7 +72,7 @@ class RawPlant:
     ) -> None:
         taken = at or START + timedelta(hours=len(self.rows["raw_quality_vision.image_metadata"]))
         self.rows["raw_quality_vision.image_metadata"].append(
-            (name, order, "m-1", camera, f"sn-{name}", part, taken, path or f"{name}.jpg", None, SEEN)
+            (name, order, "m-1", camera, f"sn-{name}", part, taken, path or f"{name}.jpg", None, SEEN, SEEN)
         )
 
     def annotation(
@@ -87,7 +87,8 @@ class RawPlant:
     ) -> str:
         rows = self.rows["raw_quality_vision.defect_annotations"]
         key = f"ann-{len(rows)}"
-        rows.append((key, image, label, None if box is None else json.dumps(box), annotator, confidence, at))
+        drawn = None if box is None else json.dumps(box)
+        rows.append((key, image, label, drawn, annotator, confidence, at, SEEN))
         return key
 
     def result(
@@ -101,7 +102,7 @@ class RawPlant:
     ) -> str:
         rows = self.rows["raw_qms.inspection_results"]
         key = f"res-{len(rows)}"
-        rows.append((key, image, inspector, decision, json.dumps(list(codes)), at, SEEN))
+        rows.append((key, image, inspector, decision, json.dumps(list(codes)), at, SEEN, SEEN))
         return key
 
     def load(self, settings: Settings) -> None:

@@ -1,15 +1,22 @@
 -- Annotations with the class that they mean, and why one is set aside (null: it is not).
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}",
+    indexes=[{'columns': ['image_id']}]
+) }}
+
 with
 
 annotations as (
 
-    select * from {{ ref('stg_annotations') }}
+    select * from {{ ref('stg_annotations') }} where {{ changed_only('image_id') }}
 
 ),
 
 images as (
 
-    select * from {{ ref('int_images') }}
+    select * from {{ ref('int_images') }} where {{ changed_only('image_id') }}
 
 ),
 
@@ -51,7 +58,7 @@ select
     ranked.bbox_height,
     case
         when images.image_id is null then 'orphan_image'
-        when ranked.updated_at > current_timestamp then 'future_timestamp'
+        when ranked.updated_at > coalesce(ranked.read_at, current_timestamp) then 'future_timestamp'
         when aliases.defect_class is null then 'unknown_label'
         when ranked.confidence is null or ranked.confidence not between 1 and 5 then 'broken_confidence'
         when

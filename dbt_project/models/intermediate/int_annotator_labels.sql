@@ -1,15 +1,23 @@
 -- The one label that a confident annotator gives an image: the safety-critical class first, as in a consensus.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}"
+) }}
+
 with
 
 votes as (
 
-    select * from {{ ref('int_annotator_votes') }}
+    select * from {{ ref('int_annotator_votes') }} where {{ changed_only('image_id') }}
 
 ),
 
 images as (
 
-    select * from {{ ref('int_images') }} where set_aside_for is null
+    select *
+    from {{ ref('int_images') }}
+    where set_aside_for is null and {{ changed_only('image_id') }}
 
 ),
 

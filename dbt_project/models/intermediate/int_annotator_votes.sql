@@ -1,11 +1,20 @@
 -- One row per image, annotator and defect class: did this annotator mark it? Only confident ones vote.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}"
+) }}
+
 with
 
 annotations as (
 
     select *
     from {{ ref('int_annotations') }}
-    where set_aside_for is null and confidence >= {{ var('minimum_confidence') }}
+    where
+        set_aside_for is null
+        and confidence >= {{ var('minimum_confidence') }}
+        and {{ changed_only('image_id') }}
 
 ),
 

@@ -1,9 +1,15 @@
 -- What the annotators of an image say of each class: the confidence-weighted share that marked it.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}"
+) }}
+
 with
 
 votes as (
 
-    select * from {{ ref('int_annotator_votes') }}
+    select * from {{ ref('int_annotator_votes') }} where {{ changed_only('image_id') }}
 
 )
 

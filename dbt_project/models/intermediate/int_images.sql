@@ -1,9 +1,16 @@
 -- Images with their place, and why an image is set aside (null: it is not).
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}",
+    indexes=[{'columns': ['production_order_id']}]
+) }}
+
 with
 
 images as (
 
-    select * from {{ ref('stg_images') }}
+    select * from {{ ref('stg_images') }} where {{ changed_only('image_id') }}
 
 ),
 
@@ -33,7 +40,7 @@ unreadable as (
 
 annotated as (
 
-    select distinct image_id from {{ ref('stg_annotations') }}
+    select distinct image_id from {{ ref('stg_annotations') }} where {{ changed_only('image_id') }}
 
 ),
 
@@ -63,11 +70,11 @@ select
     coalesce(orders.line_id, machines.line_id) as line_id,
     case
         when orders.production_order_id is null then 'orphan_order'
-        when ranked.capture_timestamp > current_timestamp then 'future_timestamp'
+        when ranked.capture_timestamp > coalesce(ranked.read_at, current_timestamp) then 'future_timestamp'
         when ranked.place_of_path > 1 then 'duplicate'
-        -- A file that has come back under another path is read again.
-        when unreadable.image_path = ranked.image_path then unreadable.reason
+        else unreadable.reason
     end as set_aside_for,
+    unreadable.reason as unreadable_because,
     cameras.frame_width,
     cameras.frame_height,
     ranked.capture_timestamp,
@@ -76,4 +83,7 @@ from ranked
 left join orders on ranked.production_order_id = orders.production_order_id
 left join machines on ranked.machine_id = machines.machine_id
 left join cameras on ranked.camera_id = cameras.camera_id
-left join unreadable on ranked.image_id = unreadable.image_id
+-- A file that has come back under another path is read again.
+left join unreadable
+    on ranked.image_id = unreadable.image_id
+    and ranked.image_path = unreadable.image_path

@@ -1,4 +1,11 @@
 -- Inspectors' decisions with the classes that their codes mean, and why one is set aside (null: it is not).
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed('result_id') }}",
+    post_hook="{{ note_changes_taken_in() }}",
+    indexes=[{'columns': ['image_id']}]
+) }}
+
 with
 
 results as (
@@ -10,6 +17,7 @@ results as (
             order by updated_at, result_id
         ) as place_of_content
     from {{ ref('stg_inspection_results') }}
+    where {{ changed_only('result_id', 'result_id') }}
 
 ),
 
@@ -53,7 +61,7 @@ select
     codes.defect_classes,
     case
         when results.image_id is not null and images.image_id is null then 'orphan_image'
-        when results.decided_at > current_timestamp then 'future_timestamp'
+        when results.decided_at > coalesce(results.read_at, current_timestamp) then 'future_timestamp'
         when results.decision not in ('PASS', 'FAIL', 'REWORK') then 'unknown_decision'
         when codes.unmapped > 0 then 'unknown_label'
         -- Without an image nothing tells one part from the next: such decisions may well be alike.

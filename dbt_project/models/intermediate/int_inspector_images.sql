@@ -1,5 +1,12 @@
 -- How often each inspector rejected each image, and how often the others did.
 -- Counts, not pairs of rows: an image may be decided on very often.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}",
+    indexes=[{'columns': ['image_id']}]
+) }}
+
 with
 
 decisions as (
@@ -14,7 +21,7 @@ decisions as (
     inner join {{ ref('int_images') }} as images
         on results.image_id = images.image_id
         and images.set_aside_for is null
-    where results.set_aside_for is null
+    where results.set_aside_for is null and {{ changed_only('results.image_id') }}
     group by results.image_id, results.inspector_id, images.plant_id
 
 )

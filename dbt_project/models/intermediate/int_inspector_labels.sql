@@ -1,17 +1,26 @@
 -- What the inspectors say of an image that has no annotation row at all.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}"
+) }}
+
 with
 
 results as (
 
     select *
     from {{ ref('int_inspection_results') }}
-    where image_id is not null and set_aside_for is distinct from 'duplicate'
+    where
+        image_id is not null
+        and set_aside_for is distinct from 'duplicate'
+        and {{ changed_only('image_id') }}
 
 ),
 
 annotated as (
 
-    select distinct image_id from {{ ref('stg_annotations') }}
+    select distinct image_id from {{ ref('stg_annotations') }} where {{ changed_only('image_id') }}
 
 ),
 

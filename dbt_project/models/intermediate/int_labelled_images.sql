@@ -1,9 +1,17 @@
 -- Every usable image with its label, or with the reason why it has none.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}"
+) }}
+
 with
 
 images as (
 
-    select * from {{ ref('int_images') }} where set_aside_for is null
+    select *
+    from {{ ref('int_images') }}
+    where set_aside_for is null and {{ changed_only('image_id') }}
 
 ),
 
@@ -20,19 +28,20 @@ consensus as (
             array[]::text[]
         ) as labels
     from {{ ref('int_consensus') }}
+    where {{ changed_only('image_id') }}
     group by image_id
 
 ),
 
 annotated as (
 
-    select distinct image_id from {{ ref('stg_annotations') }}
+    select distinct image_id from {{ ref('stg_annotations') }} where {{ changed_only('image_id') }}
 
 ),
 
 inspectors as (
 
-    select * from {{ ref('int_inspector_labels') }}
+    select * from {{ ref('int_inspector_labels') }} where {{ changed_only('image_id') }}
 
 ),
 

@@ -27,24 +27,26 @@ images as (
 
 ),
 
--- Seen from one inspector: a pair of two inspectors is counted with each of them.
+-- Seen from one inspector: a pair of two inspectors is counted with each of them. Summed up first, as there
+-- are many more images than inspectors.
 pairs as (
 
     select
         inspector_id,
         plant_id,
-        decisions * (decisions - 1) / 2 as within_pairs,
-        (rejections * (rejections - 1) + passes * (passes - 1)) / 2 as within_agreed,
-        decisions * decisions_of_others as between_pairs,
-        rejections * rejections_of_others + passes * passes_of_others as between_agreed,
-        rejections * decisions_of_others + decisions * rejections_of_others as between_rejections,
-        case when defective is not null then decisions end as standard,
-        case when defective is not null then rejections end as standard_rejections,
-        case when defective then decisions end as defective,
-        case when defective then passes end as missed,
-        case when not defective then decisions end as clean,
-        case when not defective then rejections end as over_rejected
+        sum(decisions * (decisions - 1) / 2) as within_pairs,
+        sum((rejections * (rejections - 1) + passes * (passes - 1)) / 2) as within_agreed,
+        sum(decisions * decisions_of_others) as between_pairs,
+        sum(rejections * rejections_of_others + passes * passes_of_others) as between_agreed,
+        sum(rejections * decisions_of_others + decisions * rejections_of_others) as between_rejections,
+        sum(decisions) filter (where defective is not null) as standard,
+        sum(rejections) filter (where defective is not null) as standard_rejections,
+        sum(decisions) filter (where defective) as defective,
+        sum(passes) filter (where defective) as missed,
+        sum(decisions) filter (where not defective) as clean,
+        sum(rejections) filter (where not defective) as over_rejected
     from images
+    group by inspector_id, plant_id
 
 ),
 

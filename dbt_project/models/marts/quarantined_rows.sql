@@ -34,4 +34,4 @@ select
     'future_timestamp' as reason,
     updated_at as seen_at
 from {{ ref('stg_production_orders') }}
-where started_at > current_timestamp
+where started_at > coalesce(read_at, current_timestamp)

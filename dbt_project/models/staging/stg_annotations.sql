@@ -17,10 +17,10 @@ boxes as (
 )
 
 select
-    annotation_id,
-    image_id,
-    annotator_id,
-    defect_type as raw_label,
+    annotation_id::text as annotation_id,
+    image_id::text as image_id,
+    annotator_id::text as annotator_id,
+    defect_type::text as raw_label,
     {{ normalise_label('defect_type') }} as alias,
     confidence::smallint as confidence,
     case when jsonb_typeof(box -> 'x') = 'number' then (box ->> 'x')::double precision end as bbox_x,
@@ -28,5 +28,6 @@ select
     case when jsonb_typeof(box -> 'width') = 'number' then (box ->> 'width')::double precision end as bbox_width,
     case when jsonb_typeof(box -> 'height') = 'number' then (box ->> 'height')::double precision end as bbox_height,
     coalesce(jsonb_typeof(bounding_box::jsonb) <> 'null', false) as has_box,
-    updated_at
+    updated_at,
+    read_at
 from boxes
