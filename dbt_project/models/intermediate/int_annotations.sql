@@ -63,7 +63,10 @@ select
         when ranked.confidence is null or ranked.confidence not between 1 and 5 then 'broken_confidence'
         when
             ranked.has_box and not coalesce(
-                ranked.bbox_x >= 0 and ranked.bbox_y >= 0 and ranked.bbox_width > 0 and ranked.bbox_height > 0,
+                ranked.bbox_x >= 0
+                and ranked.bbox_y >= 0
+                and ranked.bbox_width > 0
+                and ranked.bbox_height > 0,
                 false
             )
             then 'broken_box'

@@ -18,9 +18,19 @@ classes as (
 
 scoped as (
 
-    select 'overall' as scope, image_id, annotator_count, label from labels
+    select
+        'overall' as scope,
+        image_id,
+        annotator_count,
+        label
+    from labels
     union all
-    select 'plant:' || plant_id, image_id, annotator_count, label from labels where plant_id is not null
+    select
+        'plant:' || plant_id,
+        image_id,
+        annotator_count,
+        label
+    from labels where plant_id is not null
     union all
     select
         'class:' || classes.defect_class,
@@ -85,7 +95,8 @@ select
     sums.scope,
     units.images,
     (
-        1 - (votes - 1) * (votes - matches) / nullif(votes * (votes - 1) - chance_matches, 0)
+        1 - (sums.votes - 1) * (sums.votes - sums.matches)
+        / nullif(sums.votes * (sums.votes - 1) - sums.chance_matches, 0)
     )::double precision as alpha
 from sums
 inner join units on sums.scope = units.scope

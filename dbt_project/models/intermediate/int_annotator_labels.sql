@@ -1,4 +1,5 @@
--- The one label that a confident annotator gives an image: the safety-critical class first, as in a consensus.
+-- The one label that a confident annotator gives an image: the safety-critical class first, as in a
+-- consensus.
 {{ config(
     materialized='incremental',
     pre_hook="{{ take_out_changed() }}",
@@ -32,8 +33,8 @@ primary_marks as (
     select
         image_id,
         annotator_id,
-        (array_agg(defect_class order by safety_critical desc, class_position) filter (where marked))[1]
-            as defect_class
+        (array_agg(defect_class order by safety_critical desc, class_position asc) filter (where marked))[1]
+        as defect_class
     from votes
     group by image_id, annotator_id
 

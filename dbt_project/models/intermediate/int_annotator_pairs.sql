@@ -17,5 +17,6 @@ select
     one.label = other.label as agreed
 from labels as one
 inner join labels as other
-    on one.image_id = other.image_id
-    and one.annotator_id < other.annotator_id
+    on
+        one.image_id = other.image_id
+        and one.annotator_id < other.annotator_id

@@ -57,6 +57,7 @@ select
 from annotators
 cross join defects
 left join marks
-    on annotators.image_id = marks.image_id
-    and annotators.annotator_id = marks.annotator_id
-    and defects.defect_class = marks.defect_class
+    on
+        annotators.image_id = marks.image_id
+        and annotators.annotator_id = marks.annotator_id
+        and defects.defect_class = marks.defect_class

@@ -15,11 +15,11 @@
 {#- dbt has to come by each ref when it only reads the project. #}
 {% if execute and not (since and previous_images and previous_annotations and previous_results) %}
 
-select
-    {{ next_batch() }}::bigint as batch,
-    null::text as image_id,
-    null::text as result_id,
-    true as everything
+    select
+        {{ next_batch() }}::bigint as batch,
+        null::text as image_id,
+        null::text as result_id,
+        true as everything
 
 {% else %}
 

@@ -85,5 +85,6 @@ left join machines on ranked.machine_id = machines.machine_id
 left join cameras on ranked.camera_id = cameras.camera_id
 -- A file that has come back under another path is read again.
 left join unreadable
-    on ranked.image_id = unreadable.image_id
-    and ranked.image_path = unreadable.image_path
+    on
+        ranked.image_id = unreadable.image_id
+        and ranked.image_path = unreadable.image_path

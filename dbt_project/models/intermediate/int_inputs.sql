@@ -27,21 +27,27 @@ select
             from {{ ref('stg_ontology_aliases') }} as aliases
         ),
         (
-            select string_agg(classes::text, ',' order by classes.class_position)
+            select
+                string_agg(
+                    concat_ws(':', classes.defect_class, classes.clean, classes.safety_critical), ','
+                    order by classes.class_position
+                )
             from {{ ref('stg_ontology_classes') }} as classes
         ),
         (
-            select string_agg(
-                concat_ws(':', machines.machine_id, machines.plant_id, machines.line_id), ','
-                order by machines.machine_id
-            )
+            select
+                string_agg(
+                    concat_ws(':', machines.machine_id, machines.plant_id, machines.line_id), ','
+                    order by machines.machine_id
+                )
             from {{ ref('stg_machines') }} as machines
         ),
         (
-            select string_agg(
-                concat_ws(':', cameras.camera_id, cameras.frame_width, cameras.frame_height), ','
-                order by cameras.camera_id
-            )
+            select
+                string_agg(
+                    concat_ws(':', cameras.camera_id, cameras.frame_width, cameras.frame_height), ','
+                    order by cameras.camera_id
+                )
             from {{ ref('stg_cameras') }} as cameras
         )
     )) as digest_of_the_rest

@@ -19,8 +19,9 @@ decisions as (
         count(*) filter (where results.decision <> 'PASS') as rejections
     from {{ ref('int_inspection_results') }} as results
     inner join {{ ref('int_images') }} as images
-        on results.image_id = images.image_id
-        and images.set_aside_for is null
+        on
+            results.image_id = images.image_id
+            and images.set_aside_for is null
     where results.set_aside_for is null and {{ changed_only('results.image_id') }}
     group by results.image_id, results.inspector_id, images.plant_id
 

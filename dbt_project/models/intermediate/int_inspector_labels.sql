@@ -32,7 +32,7 @@ judged as (
         case
             -- Set aside, it says nothing, and then neither do the inspectors together.
             when results.set_aside_for is not null then null
-            when results.decision = 'PASS' then array[]::text[]
+            when results.decision = 'PASS' then array[]::text []
             else results.defect_classes
         end as labels
     from results

@@ -23,9 +23,9 @@ consensus as (
         bool_or(verdict = 'adjudicate') as disputed,
         min(greatest(share, 1 - share)) as agreement,
         coalesce(
-            array_agg(defect_class order by safety_critical desc, share desc, class_position)
+            array_agg(defect_class order by safety_critical desc, share desc, class_position asc)
             filter (where verdict = 'present'),
-            array[]::text[]
+            array[]::text []
         ) as labels
     from {{ ref('int_consensus') }}
     where {{ changed_only('image_id') }}

@@ -36,7 +36,8 @@ candidates as (
 -- The newest 15 %; images taken at the boundary's very moment are test as well.
 boundary as (
 
-    select percentile_disc({{ var('test_share') }}) within group (order by capture_timestamp desc) as test_from
+    select
+        percentile_disc({{ var('test_share') }}) within group (order by capture_timestamp desc) as test_from
     from candidates
 
 ),
@@ -83,7 +84,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by label order by order_images desc, part_type, md5(production_order_id)
+            partition by label order by order_images desc, part_type asc, md5(production_order_id)
         ) - 1 as place,
         -- Where the stratum before left off.
         count(*) over (order by rarity, label range unbounded preceding)

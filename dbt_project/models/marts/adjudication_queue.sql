@@ -12,7 +12,7 @@ disputes as (
 
     select
         image_id,
-        array_agg(defect_class order by safety_critical desc, class_position) as disputed_classes,
+        array_agg(defect_class order by safety_critical desc, class_position asc) as disputed_classes,
         bool_or(safety_critical) as safety_critical
     from {{ ref('int_consensus') }}
     where verdict = 'adjudicate'
@@ -23,15 +23,16 @@ disputes as (
 select
     unlabelled.image_id,
     unlabelled.unlabelled_because as reason,
-    coalesce(disputes.disputed_classes, array[]::text[]) as disputed_classes,
+    coalesce(disputes.disputed_classes, array[]::text []) as disputed_classes,
     row_number() over (
         order by
             coalesce(disputes.safety_critical, false) desc,
             array_position(
-                array['adjudication', 'no_usable_annotation', 'needs_annotation'], unlabelled.unlabelled_because
+                array['adjudication', 'no_usable_annotation', 'needs_annotation'],
+                unlabelled.unlabelled_because
             ),
             unlabelled.agreement,
-            unlabelled.image_id
+            unlabelled.image_id asc
     ) as priority,
     unlabelled.annotator_count,
     unlabelled.agreement,

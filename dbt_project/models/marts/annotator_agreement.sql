@@ -46,10 +46,11 @@ cells as (
     cross join classes as one
     cross join classes as other
     left join counted
-        on totals.annotator_1 = counted.annotator_1
-        and totals.annotator_2 = counted.annotator_2
-        and one.defect_class = counted.label_1
-        and other.defect_class = counted.label_2
+        on
+            totals.annotator_1 = counted.annotator_1
+            and totals.annotator_2 = counted.annotator_2
+            and one.defect_class = counted.label_1
+            and other.defect_class = counted.label_2
 
 ),
 
@@ -91,8 +92,9 @@ kappas as (
         end as kappa
     from totals
     inner join chance
-        on totals.annotator_1 = chance.annotator_1
-        and totals.annotator_2 = chance.annotator_2
+        on
+            totals.annotator_1 = chance.annotator_1
+            and totals.annotator_2 = chance.annotator_2
 
 ),
 
@@ -109,13 +111,15 @@ variances as (
         end) as cells
     from kappas
     inner join margins
-        on kappas.annotator_1 = margins.annotator_1
-        and kappas.annotator_2 = margins.annotator_2
+        on
+            kappas.annotator_1 = margins.annotator_1
+            and kappas.annotator_2 = margins.annotator_2
     inner join margins as crosswise
-        on margins.annotator_1 = crosswise.annotator_1
-        and margins.annotator_2 = crosswise.annotator_2
-        and margins.label_1 = crosswise.label_2
-        and margins.label_2 = crosswise.label_1
+        on
+            margins.annotator_1 = crosswise.annotator_1
+            and margins.annotator_2 = crosswise.annotator_2
+            and margins.label_1 = crosswise.label_2
+            and margins.label_2 = crosswise.label_1
     group by kappas.annotator_1, kappas.annotator_2
 
 ),
@@ -124,12 +128,16 @@ errors as (
 
     select
         kappas.*,
-        sqrt(greatest(variances.cells - (kappas.kappa - kappas.expected * (1 - kappas.kappa)) ^ 2, 0) / kappas.images)
+        sqrt(
+            greatest(variances.cells - (kappas.kappa - kappas.expected * (1 - kappas.kappa)) ^ 2, 0)
+            / kappas.images
+        )
         / (1 - kappas.expected) as standard_error
     from kappas
     inner join variances
-        on kappas.annotator_1 = variances.annotator_1
-        and kappas.annotator_2 = variances.annotator_2
+        on
+            kappas.annotator_1 = variances.annotator_1
+            and kappas.annotator_2 = variances.annotator_2
 
 )
 
@@ -138,6 +146,8 @@ select
     annotator_2,
     {{ counted_rate('agreement_rate', 'agreed', 'images', count='pairs', bounds='agreement') }},
     kappa,
-    case when kappa is not null then greatest(kappa - 1.959963984540054 * standard_error, -1) end as kappa_low,
+    case
+        when kappa is not null then greatest(kappa - 1.959963984540054 * standard_error, -1)
+    end as kappa_low,
     case when kappa is not null then least(kappa + 1.959963984540054 * standard_error, 1) end as kappa_high
 from errors

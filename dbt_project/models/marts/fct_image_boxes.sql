@@ -25,5 +25,6 @@ select
     annotations.bbox_height
 from annotations
 inner join labels
-    on annotations.image_id = labels.image_id
-    and annotations.defect_class = any(labels.labels)
+    on
+        annotations.image_id = labels.image_id
+        and annotations.defect_class = any(labels.labels)

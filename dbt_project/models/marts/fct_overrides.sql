@@ -4,15 +4,15 @@ with
 predictions as (
 
     select
-        *,
+        predictions.*,
         (
             select defect.value ->> 'class'
-            from jsonb_array_elements(defects) as defect
+            from jsonb_array_elements(predictions.defects) as defect
             order by (defect.value ->> 'confidence')::double precision desc
             limit 1
         ) as model_class
-    from {{ ref('fct_predictions') }}
-    where role = 'production' and prediction is not null
+    from {{ ref('fct_predictions') }} as predictions
+    where predictions.role = 'production' and predictions.prediction is not null
 
 ),
 

@@ -52,11 +52,24 @@ pairs as (
 
 scoped as (
 
-    select 'inspector:' || inspector_id as scope, 1 as seen, pairs.* from pairs
+    select
+        'inspector:' || pairs.inspector_id as scope,
+        1 as seen,
+        pairs.*
+    from pairs
     union all
-    select 'plant:' || plant_id, 2, pairs.* from pairs where plant_id is not null
+    select
+        'plant:' || pairs.plant_id,
+        2,
+        pairs.*
+    from pairs
+    where pairs.plant_id is not null
     union all
-    select 'overall', 2, pairs.* from pairs
+    select
+        'overall',
+        2,
+        pairs.*
+    from pairs
 
 ),
 
@@ -72,18 +85,18 @@ sums as (
 
     select
         scopes.scope,
-        sum(within_pairs) as within_pairs,
-        sum(within_agreed) as within_agreed,
-        sum(between_pairs) / max(seen) as between_pairs,
-        sum(between_agreed) / max(seen) as between_agreed,
-        sum(between_rejections) / nullif(2 * sum(between_pairs), 0) as between_rejected,
-        sum(standard) as standard,
-        sum(standard_rejections) / sum(standard) as rejected,
-        coalesce(sum(defective), 0) / sum(standard) as defects,
-        coalesce(sum(missed), 0) as missed,
-        sum(defective) as defective,
-        coalesce(sum(over_rejected), 0) as over_rejected,
-        sum(clean) as clean
+        sum(scoped.within_pairs) as within_pairs,
+        sum(scoped.within_agreed) as within_agreed,
+        sum(scoped.between_pairs) / max(scoped.seen) as between_pairs,
+        sum(scoped.between_agreed) / max(scoped.seen) as between_agreed,
+        sum(scoped.between_rejections) / nullif(2 * sum(scoped.between_pairs), 0) as between_rejected,
+        sum(scoped.standard) as standard,
+        sum(scoped.standard_rejections) / sum(scoped.standard) as rejected,
+        coalesce(sum(scoped.defective), 0) / sum(scoped.standard) as defects,
+        coalesce(sum(scoped.missed), 0) as missed,
+        sum(scoped.defective) as defective,
+        coalesce(sum(scoped.over_rejected), 0) as over_rejected,
+        sum(scoped.clean) as clean
     from scopes
     left join scoped on scopes.scope = scoped.scope
     group by scopes.scope

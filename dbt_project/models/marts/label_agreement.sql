@@ -19,13 +19,33 @@ classes as (
 
 scoped as (
 
-    select 'overall' as scope, label_1 as one, label_2 as other, true as in_rate from pairs
+    select
+        'overall' as scope,
+        label_1 as one,
+        label_2 as other,
+        true as in_rate
+    from pairs
     union all
-    select 'plant:' || plant_id, label_1, label_2, true from pairs
+    select
+        'plant:' || plant_id,
+        label_1,
+        label_2,
+        true
+    from pairs
     union all
-    select 'annotator:' || annotator_1, label_1, label_2, true from pairs
+    select
+        'annotator:' || annotator_1,
+        label_1,
+        label_2,
+        true
+    from pairs
     union all
-    select 'annotator:' || annotator_2, label_1, label_2, true from pairs
+    select
+        'annotator:' || annotator_2,
+        label_1,
+        label_2,
+        true
+    from pairs
     union all
     select
         'class:' || classes.defect_class,
@@ -77,9 +97,15 @@ rates as (
 
 both_orders as (
 
-    select scope, one as label from scoped
+    select
+        scope,
+        one as label
+    from scoped
     union all
-    select scope, other from scoped
+    select
+        scope,
+        other
+    from scoped
 
 ),
 

@@ -11,7 +11,9 @@ select
     model_prediction,
     inspector_decision,
     count(*) as override_count,
-    (count(*) * 100.0 / sum(count(*)) over (partition by date_trunc('week', override_timestamp)))::double precision
-        as override_pct
+    (
+        count(*) * 100.0 / sum(count(*)) over (partition by date_trunc('week', override_timestamp))
+    )::double precision
+    as override_pct
 from overrides
 group by 1, 2, 3

@@ -18,7 +18,7 @@ truth as (
         inspection_id,
         decision <> 'PASS' as defective
     from {{ ref('fct_reviews') }}
-    order by inspection_id, reviewed_at desc
+    order by inspection_id asc, reviewed_at desc
 
 ),
 

@@ -25,8 +25,12 @@ select
     confidence::smallint as confidence,
     case when jsonb_typeof(box -> 'x') = 'number' then (box ->> 'x')::double precision end as bbox_x,
     case when jsonb_typeof(box -> 'y') = 'number' then (box ->> 'y')::double precision end as bbox_y,
-    case when jsonb_typeof(box -> 'width') = 'number' then (box ->> 'width')::double precision end as bbox_width,
-    case when jsonb_typeof(box -> 'height') = 'number' then (box ->> 'height')::double precision end as bbox_height,
+    case
+        when jsonb_typeof(box -> 'width') = 'number' then (box ->> 'width')::double precision
+    end as bbox_width,
+    case
+        when jsonb_typeof(box -> 'height') = 'number' then (box ->> 'height')::double precision
+    end as bbox_height,
     coalesce(jsonb_typeof(bounding_box::jsonb) <> 'null', false) as has_box,
     updated_at,
     read_at
