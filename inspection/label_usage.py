@@ -1,9 +1,8 @@
-"""Which labels the data hold, as typed, and which rows leave quarantine when a taxonomy learns their words."""
+"""Which labels the data hold, as typed, and which rows in quarantine a new taxonomy has a class for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg2.extensions import cursor
@@ -11,7 +10,6 @@ from psycopg2.extras import execute_values
 
 from inspection.ontology import Ontology
 from inspection.taxonomy_changes import LabelUse
-from inspection.warehouse import transaction
 
 # As loaded: rows count that came after the models were built, or that are set aside for another reason.
 _USES = {
@@ -58,58 +56,6 @@ _UNKNOWN = """
     where quarantined.source_table = 'inspection_results' and quarantined.reason = 'unknown_label'
 """
 
-_FREED = """
-    with
-
-    loaded as (
-        select 'defect_annotations' as source_table, annotation_id::text as source_key
-        from raw_quality_vision.defect_annotations
-        union all
-        select 'inspection_results' as source_table, result_id::text as source_key
-        from raw_qms.inspection_results
-    )
-
-    select
-        published.ontology || ' ' || published.version as publication,
-        freed.source_table,
-        count(*) as freed,
-        count(*) filter (where quarantined.reason is null and loaded.source_key is not null) as moved,
-        count(*) filter (where quarantined.reason = 'unknown_label') as waiting,
-        count(*) filter (where quarantined.reason <> 'unknown_label') as set_aside_otherwise,
-        count(*) filter (where quarantined.reason is null and loaded.source_key is null) as deleted
-    from ontology.freed_rows as freed
-    inner join ontology.published as published on freed.publication_id = published.publication_id
-    left join loaded
-        on freed.source_table = loaded.source_table and freed.source_key = loaded.source_key
-    left join marts.quarantined_rows as quarantined
-        on freed.source_table = quarantined.source_table and freed.source_key = quarantined.source_key
-    where freed.publication_id = (select max(publication_id) from ontology.published)
-    group by published.ontology, published.version, freed.source_table
-    order by freed.source_table
-"""
-
-
-@dataclass(frozen=True)
-class FreedRows:
-    """What became of the rows of one table that the newest publication has a class for.
-
-    Attributes:
-        publication: its name and version.
-        freed: rows that were set aside for an unknown label when it was published.
-        moved: of these, have left quarantine.
-        waiting: are set aside for an unknown label still.
-        set_aside_otherwise: have a class now, and are set aside for another reason.
-        deleted: are gone from the source.
-    """
-
-    publication: str
-    source_table: str
-    freed: int
-    moved: int
-    waiting: int
-    set_aside_otherwise: int
-    deleted: int
-
 
 def used_labels(warehouse: cursor) -> list[LabelUse]:
     """Returns every label of the data with how often it is used; of tables that are not there yet, none."""
@@ -153,16 +99,6 @@ def free_rows(
         )
     tables = [table for _, table, _ in freed]
     return {table: tables.count(table) for table in dict.fromkeys(tables)}
-
-
-def freed_rows(dsn: str) -> list[FreedRows]:
-    """Returns what became of the rows that the newest publication has freed, by source table.
-
-    Args:
-        dsn: libpq URI of the warehouse, with the label models built.
-    """
-    with transaction(dsn) as warehouse:
-        return [FreedRows(*row) for row in _rows(warehouse, _FREED)]
 
 
 def _all_known(labels: Sequence[str], ontology: Ontology) -> bool:

@@ -46,7 +46,7 @@ class Publication:
     ontology: Ontology
     sha256: str
     new: bool
-    changes: TaxonomyChanges = TaxonomyChanges((), (), ())
+    changes: TaxonomyChanges = field(default_factory=TaxonomyChanges)
     freed: Mapping[str, int] = field(default_factory=dict)
 
 

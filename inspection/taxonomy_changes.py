@@ -53,9 +53,9 @@ class TaxonomyChanges:
         aliases: that mean something else; a class's id is an alias of it.
     """
 
-    new_classes: tuple[str, ...]
-    removed_classes: tuple[str, ...]
-    aliases: tuple[AliasChange, ...]
+    new_classes: tuple[str, ...] = ()
+    removed_classes: tuple[str, ...] = ()
+    aliases: tuple[AliasChange, ...] = ()
 
 
 def find_changes(before: Ontology | None, after: Ontology, uses: Sequence[LabelUse]) -> TaxonomyChanges:
@@ -67,19 +67,19 @@ def find_changes(before: Ontology | None, after: Ontology, uses: Sequence[LabelU
         uses: labels of the data.
     """
     old, new = _spellings(before) if before else {}, _spellings(after)
+    old_ids, new_ids = _ids(before) if before else (), _ids(after)
     counted: dict[str, Counter[str]] = {}
     for use in uses:
         counted.setdefault(normalise_label(use.label), Counter())[use.what] += use.rows
-    meanings = ((key, before.aliases.get(key) if before else None, after.aliases.get(key)) for key in new | old)
-    old_ids, new_ids = _ids(before) if before else (), _ids(after)
+    aliases = []
+    for key, spelling in (old | new).items():
+        was, now = before.aliases.get(key) if before else None, after.aliases.get(key)
+        if was != now:
+            aliases.append(AliasChange(spelling, was, now, counted.get(key, {})))
     return TaxonomyChanges(
         new_classes=tuple(name for name in new_ids if name not in old_ids),
         removed_classes=tuple(name for name in old_ids if name not in new_ids),
-        aliases=tuple(
-            AliasChange(new.get(key) or old[key], was, now, counted.get(key, {}))
-            for key, was, now in meanings
-            if was != now
-        ),
+        aliases=tuple(aliases),
     )
 
 
@@ -118,10 +118,8 @@ def _told(old: DefectClass, unsettled: Sequence[LabelUse], model: str | None) ->
         rows[use.what] += use.rows
     counts = " and ".join(f"{count:,} {what}" for what, count in rows.items())
     besides = f", and the production model {model[:12]} names it" if model else ""
-    kind = "clean class" if old.clean else "class of defects"
-    return (
-        f"class {old.id} is used by {counts}{besides}: keep it, or give its labels ({named}) to another {kind}"
-    )
+    heir = "the clean class" if old.clean else "another class of defects"
+    return f"class {old.id} is used by {counts}{besides}: keep it, or give its labels ({named}) to {heir}"
 
 
 def _unsettled(

@@ -10,6 +10,8 @@ from inspection.warehouse import transaction
 
 TABLE = "raw_qms.defect_taxonomy"
 
+_PUBLISHED = "select document::text from ontology.published order by publication_id desc limit 1"
+
 _QMS = """
     select
         class_id,
@@ -80,7 +82,7 @@ def compare_taxonomies(dsn: str) -> list[Difference] | None:
             return None
         warehouse.execute(_QMS)
         qms = [QmsClass(*row) for row in warehouse.fetchall()]
-        warehouse.execute("select document::text from ontology.published order by publication_id desc limit 1")
+        warehouse.execute(_PUBLISHED)
         ((document,),) = warehouse.fetchall()
     return find_differences(parse_ontology(document), qms) if qms else None
 

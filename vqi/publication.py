@@ -52,9 +52,7 @@ def publish_ontology(settings: Settings, file: Path, *, replaces_labels: bool = 
     models = production_classes(settings)
     publication = None
     if _warehouse_exists(settings):
-        publication = publish(
-            settings.dsn("warehouse"), file, models=models, replaces_labels=replaces_labels
-        )
+        publication = publish(settings.dsn("warehouse"), file, models=models, replaces_labels=replaces_labels)
     if settings.published_ontology != file:
         settings.root.mkdir(parents=True, exist_ok=True)
         settings.published_ontology.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
