@@ -86,15 +86,17 @@ def unmapped_result(found: Sequence[UnmappedLabel]) -> dg.AssetCheckResult:
 
 def moved_result(found: Sequence[FreedRows]) -> dg.AssetCheckResult:
     """Returns how many rows the newest publication has moved from quarantine."""
-    moved, freed = sum(each.moved for each in found), sum(each.freed for each in found)
-    waiting = sum(each.waiting for each in found)
-    told = f"{moved:,} of {freed:,} rows moved from quarantine since {found[0].publication} was published"
-    if waiting:
-        told += f", {waiting:,} wait: build the labels"
+    moved, waiting = sum(each.moved for each in found), sum(each.waiting for each in found)
+    if not found:
+        told = "the newest publication had a class for no row in quarantine"
+    else:
+        freed = sum(each.freed for each in found)
+        told = f"{moved:,} of {freed:,} rows moved from quarantine since {found[0].publication} was published"
+        told += f"; {waiting:,} wait until the labels are built" if waiting else ""
     return dg.AssetCheckResult(
         passed=not waiting,
         severity=WARN,
-        description=told if found else "the newest publication had a class for no row in quarantine",
+        description=told,
         metadata={"value": waiting, "threshold": 0, "moved": moved, **_table("rows", map(vars, found))},
     )
 
