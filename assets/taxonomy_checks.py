@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from inspection.ontology import normalise_label
-from inspection.quarantine import FreedRows, UnmappedLabel, freed_rows, unmapped_labels
+from inspection.quarantine import FreedRows, UnmappedLabel, freed_rows, tell_moved, unmapped_labels
 from inspection.settings import get_settings
 from inspection.taxonomy_comparison import Difference, compare_taxonomies
 
@@ -87,16 +87,10 @@ def unmapped_result(found: Sequence[UnmappedLabel]) -> dg.AssetCheckResult:
 def moved_result(found: Sequence[FreedRows]) -> dg.AssetCheckResult:
     """Returns how many rows the newest publication has moved from quarantine."""
     moved, waiting = sum(each.moved for each in found), sum(each.waiting for each in found)
-    if not found:
-        told = "the newest publication had a class for no row in quarantine"
-    else:
-        freed = sum(each.freed for each in found)
-        told = f"{moved:,} of {freed:,} rows moved from quarantine since {found[0].publication} was published"
-        told += f"; {waiting:,} wait until the labels are built" if waiting else ""
     return dg.AssetCheckResult(
         passed=not waiting,
         severity=WARN,
-        description=told,
+        description=tell_moved(found),
         metadata={"value": waiting, "threshold": 0, "moved": moved, **_table("rows", map(vars, found))},
     )
 

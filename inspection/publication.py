@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from psycopg2.extensions import cursor
@@ -94,6 +95,25 @@ def publish(
         ((publication_id,),) = warehouse.fetchall()
         freed = free_rows(warehouse, publication_id, before, ontology)
     return Publication(ontology, digest, True, find_changes(before, ontology, uses), freed)
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """One row of the history."""
+
+    ontology: str
+    version: str
+    at: datetime
+
+
+def publications(dsn: str) -> list[PublishedVersion]:
+    """Returns what has been published, oldest first; the last is in force."""
+    ensure_warehouse(dsn)
+    with transaction(dsn) as warehouse:
+        warehouse.execute(
+            "select ontology, version, published_at from ontology.published order by publication_id"
+        )
+        return [PublishedVersion(*row) for row in warehouse.fetchall()]
 
 
 def _in_force(warehouse: cursor) -> Ontology | None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inspection.warehouse import transaction
+
+_NEWEST_FREED_ANY = """
+    select exists (
+        select from ontology.freed_rows
+        where publication_id = (select max(publication_id) from ontology.published)
+    )
+"""
 
 _FREED = """
     with
@@ -93,8 +101,21 @@ def freed_rows(dsn: str) -> list[FreedRows]:
         dsn: libpq URI of the warehouse, with the label models built.
     """
     with transaction(dsn) as warehouse:
+        warehouse.execute(_NEWEST_FREED_ANY)
+        if warehouse.fetchone() == (False,):
+            return []  # and spares reading all keys
         warehouse.execute(_FREED)
         return [FreedRows(*row) for row in warehouse.fetchall()]
+
+
+def tell_moved(found: Sequence[FreedRows]) -> str:
+    """Returns in one line how many rows the newest publication has moved from quarantine."""
+    if not found:
+        return "the newest publication had a class for no row in quarantine"
+    moved, waiting = sum(each.moved for each in found), sum(each.waiting for each in found)
+    freed = sum(each.freed for each in found)
+    told = f"{moved:,} of {freed:,} rows moved from quarantine since {found[0].publication} was published"
+    return f"{told}; {waiting:,} wait until the labels are built" if waiting else told
 
 
 def unmapped_labels(dsn: str) -> list[UnmappedLabel]:

@@ -51,8 +51,8 @@ def publish_ontology(settings: Settings, file: Path, *, replaces_labels: bool = 
     ontology = load_ontology(file)
     models = production_classes(settings)
     publication = None
-    if _warehouse_exists(settings):
-        publication = publish(settings.dsn("warehouse"), file, models=models, replaces_labels=replaces_labels)
+    if (dsn := find_warehouse(settings)) is not None:
+        publication = publish(dsn, file, models=models, replaces_labels=replaces_labels)
     if settings.published_ontology != file:
         settings.root.mkdir(parents=True, exist_ok=True)
         settings.published_ontology.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
@@ -71,14 +71,21 @@ def production_classes(settings: Settings) -> dict[str, str]:
     return dict.fromkeys(read_manifest(store, model).classes, model) if model else {}
 
 
-def _warehouse_exists(settings: Settings) -> bool:
-    if settings.uses_embedded("warehouse") and not settings.password_file.exists():
-        return False
+def find_warehouse(settings: Settings) -> str | None:
+    """Returns the address of the warehouse, or None before the embedded one has been made.
+
+    Raises:
+        ServiceError: it does not answer.
+    """
+    embedded = settings.uses_embedded("warehouse")
+    if embedded and not settings.password_file.exists():
+        return None
+    dsn = settings.dsn("warehouse")
     try:
-        psycopg2.connect(settings.dsn("warehouse")).close()
+        psycopg2.connect(dsn).close()
     except psycopg2.OperationalError as error:
-        remedy = "run `vqi up`" if settings.uses_embedded("warehouse") else "check VQI_WAREHOUSE_DSN"
+        remedy = "run `vqi up`" if embedded else "check VQI_WAREHOUSE_DSN"
         raise ServiceError(
-            f"the warehouse does not answer, so nothing tells which labels use the taxonomy: {remedy}"
+            f"the warehouse, which knows the labels that use the taxonomy, does not answer: {remedy}"
         ) from error
-    return True
+    return dsn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,8 @@ app = typer.Typer(no_args_is_help=True, help="Show, check or publish a taxonomy.
 
 File = Annotated[Path, typer.Argument(help="Taxonomy file (JSON).")]
 
-LABELS = "'group:ingestion or group:labels'"
+# Without the split release: what was test stays test until the next training.
+LABELS = "group:labels and not key:split_release+"
 
 
 @app.command()
@@ -66,6 +68,22 @@ def publish(file: File) -> None:
         print(f"  the production model {done.model[:12]} names a removed class until another is approved")
 
 
+@app.command()
+def history() -> None:
+    """List what has been published, and what the newest publication has moved from quarantine."""
+    from inspection.errors import ServiceError
+    from inspection.publication import publications
+    from inspection.quarantine import freed_rows, tell_moved
+    from inspection.settings import get_settings
+    from vqi.publication import find_warehouse
+
+    if (dsn := find_warehouse(get_settings())) is None:
+        raise ServiceError("there is no warehouse yet: run `vqi up`")
+    for each in publications(dsn):
+        print(f"{each.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC  {each.ontology} {each.version}")
+    print(tell_moved(freed_rows(dsn)))
+
+
 def _effects(publication: Publication) -> Iterator[str]:
     changes = publication.changes
     yield from (f"new class {name}" for name in changes.new_classes)
@@ -73,7 +91,8 @@ def _effects(publication: Publication) -> Iterator[str]:
     yield from (_alias(change) for change in changes.aliases)
     freed = " and ".join(f"{rows:,} of {table}" for table, rows in publication.freed.items())
     if freed:
-        yield f"rows in quarantine that have a class now: {freed}; `vqi materialize {LABELS}` moves them"
+        yield f"rows in quarantine that have a class now: {freed}"
+        yield f"the next build of the labels moves them: vqi materialize '{LABELS}'"
 
 
 def _alias(change: AliasChange) -> str:
