@@ -13,11 +13,11 @@ from inspection.taxonomy_changes import LabelUse
 
 # As loaded: rows count that came after the models were built, or that are set aside for another reason.
 _USES = {
-    "annotations": (
+    "annotation": (
         "raw_quality_vision.defect_annotations",
         "select defect_type, count(*) from raw_quality_vision.defect_annotations group by 1 order by 1",
     ),
-    "codes of inspectors": (
+    "inspector code": (
         "raw_qms.inspection_results",
         """
         select code, count(*)
@@ -27,7 +27,7 @@ _USES = {
         order by code
         """,
     ),
-    "reviews": (
+    "review": (
         "inference.reviews",
         """
         select defect_class, count(*)

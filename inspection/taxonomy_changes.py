@@ -17,7 +17,7 @@ class LabelUse:
     """How often a label stands in the data as typed.
 
     Attributes:
-        what: what the label stands on, in the plural: ``annotations``.
+        what: what holds the label, in the singular: ``annotation``.
         label: as typed.
         rows: how often.
     """
@@ -35,7 +35,7 @@ class AliasChange:
         alias: as the file writes it.
         before: class that it meant; None for a new one.
         after: class that it means; None for one that was dropped.
-        uses: how often the data hold it, by what it stands on.
+        uses: how often the data hold it, by what holds it.
     """
 
     alias: str
@@ -56,6 +56,11 @@ class TaxonomyChanges:
     new_classes: tuple[str, ...] = ()
     removed_classes: tuple[str, ...] = ()
     aliases: tuple[AliasChange, ...] = ()
+
+
+def tell_counts(rows: Mapping[str, int]) -> str:
+    """Returns counts by noun in words: ``1 annotation and 3 inspector codes``."""
+    return " and ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in rows.items())
 
 
 def find_changes(before: Ontology | None, after: Ontology, uses: Sequence[LabelUse]) -> TaxonomyChanges:
@@ -116,10 +121,10 @@ def _told(old: DefectClass, unsettled: Sequence[LabelUse], model: str | None) ->
     rows: Counter[str] = Counter()
     for use in unsettled:
         rows[use.what] += use.rows
-    counts = " and ".join(f"{count:,} {what}" for what, count in rows.items())
     besides = f", and the production model {model[:12]} names it" if model else ""
     heir = "the clean class" if old.clean else "another class of defects"
-    return f"class {old.id} is used by {counts}{besides}: keep it, or give its labels ({named}) to {heir}"
+    use = f"class {old.id} is used by {tell_counts(rows)}{besides}"
+    return f"{use}: keep it, or give its labels ({named}) to {heir}"
 
 
 def _unsettled(

@@ -93,7 +93,7 @@ def test_a_class_that_labels_use_stays(settings: Settings, write: Callable[..., 
     plant().load(settings)
     with pytest.raises(OntologyError) as caught:
         publish(dsn, write("2", remove_crack), models={"CRACK": "abc"})
-    told = "class CRACK is used by 4 annotations and 2 codes of inspectors, and the production model abc"
+    told = "class CRACK is used by 4 annotations and 2 inspector codes, and the production model abc"
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
     assert versions(settings) == ["1.0.0"]
@@ -101,8 +101,8 @@ def test_a_class_that_labels_use_stays(settings: Settings, write: Callable[..., 
     merged = publish(dsn, write("2", merge_crack))
     assert merged.changes.removed_classes == ("CRACK",)
     moved = {change.alias: dict(change.uses) for change in merged.changes.aliases}
-    assert moved["hairline_crack"] == {"annotations": 3}
-    assert moved["CRACK"] == {"annotations": 1, "codes of inspectors": 1}
+    assert moved["hairline_crack"] == {"annotation": 3}
+    assert moved["CRACK"] == {"annotation": 1, "inspector code": 1}
 
 
 def test_a_class_that_people_have_seen_stays(settings: Settings, write: Callable[..., Path]) -> None:
@@ -117,7 +117,7 @@ def test_a_class_that_people_have_seen_stays(settings: Settings, write: Callable
             values (gen_random_uuid(), gen_random_uuid(), 'ann', 'FAIL', 'CRACK', now())
             """
         )
-    with pytest.raises(OntologyError, match="class CRACK is used by 1 reviews"):
+    with pytest.raises(OntologyError, match="class CRACK is used by 1 review:"):
         publish(dsn, write("2", remove_crack))
     assert publish(dsn, write("2", merge_crack)).new
 

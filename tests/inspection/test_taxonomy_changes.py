@@ -14,12 +14,12 @@ CLEAN = {"id": "FINE", "aliases": ["ok"], "clean": True}
 DENT = {"id": "DENT", "aliases": ["ding", "dip"]}
 RUST = {"id": "RUST", "aliases": ["oxid"]}
 USES = [
-    LabelUse("annotations", "Ding", 1000),
-    LabelUse("annotations", "d-ing", 200),
-    LabelUse("annotations", "dip", 30),
-    LabelUse("annotations", "bump", 7),
-    LabelUse("annotations", "ok", 5),
-    LabelUse("codes of inspectors", "DING", 40),
+    LabelUse("annotation", "Ding", 1000),
+    LabelUse("annotation", "d-ing", 200),
+    LabelUse("annotation", "dip", 30),
+    LabelUse("annotation", "bump", 7),
+    LabelUse("annotation", "ok", 5),
+    LabelUse("inspector code", "DING", 40),
 ]
 
 
@@ -54,10 +54,10 @@ def test_new_moved_and_dropped_aliases_with_their_uses() -> None:
     assert (found.new_classes, found.removed_classes) == (("NEW",), ())
     assert {change.alias for change in found.aliases} == {"ding", "dip", "bu mp", "NEW"}
     by_alias = {change.alias: change for change in found.aliases}
-    counts = {"annotations": 1200, "codes of inspectors": 40}
+    counts = {"annotation": 1200, "inspector code": 40}
     assert by_alias["ding"] == AliasChange("ding", "DENT", "RUST", counts)
-    assert by_alias["dip"] == AliasChange("dip", "DENT", None, {"annotations": 30})
-    assert by_alias["bu mp"] == AliasChange("bu mp", None, "DENT", {"annotations": 7})
+    assert by_alias["dip"] == AliasChange("dip", "DENT", None, {"annotation": 30})
+    assert by_alias["bu mp"] == AliasChange("bu mp", None, "DENT", {"annotation": 7})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_accepted(after: tuple[dict[str, Any], ...]) -> None:
     [
         pytest.param(
             (CLEAN, RUST),
-            "class DENT is used by 1,230 annotations and 40 codes of inspectors: keep it, or give its labels "
+            "class DENT is used by 1,230 annotations and 40 inspector codes: keep it, or give its labels "
             "(ding, dip) to another class of defects",
             id="gone",
         ),
@@ -92,14 +92,14 @@ def test_accepted(after: tuple[dict[str, Any], ...]) -> None:
         ),
         pytest.param(
             ({**CLEAN, "aliases": ["ok", "ding", "dip"]}, RUST),
-            "class DENT is used by 1,230 annotations and 40 codes of inspectors: keep it, or give its labels "
+            "class DENT is used by 1,230 annotations and 40 inspector codes: keep it, or give its labels "
             "(ding, dip) to another class of defects",
             id="merged into the clean class",
         ),
         pytest.param(
             ({**CLEAN, "clean": False}, {**DENT, "clean": True}, RUST),
             "class FINE is used by 5 annotations: keep it, or give its labels (ok) to the clean class; "
-            "class DENT is used by 1,230 annotations and 40 codes of inspectors: keep it, or give its labels "
+            "class DENT is used by 1,230 annotations and 40 inspector codes: keep it, or give its labels "
             "(ding, dip) to another class of defects",
             id="turned clean",
         ),
@@ -112,12 +112,12 @@ def test_refused_with_the_count(after: tuple[dict[str, Any], ...], told: str) ->
 
 
 def test_the_production_model_is_told() -> None:
-    with pytest.raises(OntologyError, match=r"40 codes of inspectors, and the production model abc names it"):
+    with pytest.raises(OntologyError, match=r"40 inspector codes, and the production model abc names it"):
         refuse_loss(BEFORE, taxonomy(CLEAN, RUST), USES, {"DENT": "abc"})
 
 
 def test_many_labels_are_not_all_listed() -> None:
     before = taxonomy(CLEAN, RUST, {"id": "DENT", "aliases": list("abcdef")})
-    uses = [LabelUse("annotations", label, 1) for label in "abcdef"]
+    uses = [LabelUse("annotation", label, 1) for label in "abcdef"]
     with pytest.raises(OntologyError, match=r"6 annotations: .*\(a, b, c, d, e, \.\.\.\)"):
         refuse_loss(before, taxonomy(CLEAN, RUST), uses, {})

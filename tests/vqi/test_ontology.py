@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from inspection.ontology import DEFAULT_ONTOLOGY
+from inspection.publication import publish
+from inspection.registry import ModelRegistry
 from inspection.settings import Settings
+from inspection.store import open_store
 from inspection.warehouse import transaction
 from tests.dbt.plant import RawPlant
+from tests.inspection.bundles import ONTOLOGY, add_bundle
 from vqi.commands.ontology import LABELS
 from vqi.main import main
 
@@ -58,7 +62,7 @@ def test_an_alias_is_published(home: Settings, tmp_path: Path, capsys: pytest.Ca
     assert main(["ontology", "publish", file]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "published machined_parts 1.1.0 (files and warehouse)",
-        "  new alias 'kratzer' of SURFACE_SCRATCH: 1 annotations",
+        "  new alias 'kratzer' of SURFACE_SCRATCH: 1 annotation",
         "  rows in quarantine that have a class now: 1 of defect_annotations",
         f"  the next build of the labels moves them: vqi materialize '{LABELS}'",
     ]
@@ -81,8 +85,39 @@ def test_what_labels_use_is_refused_in_one_line(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.count("\n") == 1
-    assert "class CRACK is used by 1 annotations and 1 codes of inspectors: keep it, or give" in shown.err
+    assert "class CRACK is used by 1 annotation and 1 inspector code: keep it, or give" in shown.err
     assert not home.published_ontology.exists()
+
+
+def test_the_production_model_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("inspection.settings.get_settings", lambda: settings)
+    store = open_store(settings.artifacts_url)
+    model = ModelRegistry(store).approve(add_bundle(store), actor="ada", reason="trial").model
+    assert model is not None
+    before, after = tmp_path / "1.json", tmp_path / "2.json"
+    before.write_text(ONTOLOGY.model_dump_json())
+    classes = tuple(each for each in ONTOLOGY.classes if each.id != "RUST")
+    after.write_text(ONTOLOGY.model_copy(update={"version": "2", "classes": classes}).model_dump_json())
+    publish(settings.dsn("warehouse"), before)
+    with transaction(settings.dsn("warehouse")) as warehouse:
+        warehouse.execute(
+            """
+            create schema raw_quality_vision;
+            create table raw_quality_vision.defect_annotations as
+            select 'a' as annotation_id, 'rust' as defect_type
+            """
+        )
+    assert main(["ontology", "publish", str(after)]) == 1
+    told = f"class RUST is used by 1 annotation, and the production model {model[:12]} names it: keep it"
+    assert told in capsys.readouterr().err
+
+    with transaction(settings.dsn("warehouse")) as warehouse:
+        warehouse.execute("truncate raw_quality_vision.defect_annotations")
+    assert main(["ontology", "publish", str(after)]) == 0
+    told = f"the production model {model[:12]} names a removed class until another is approved"
+    assert told in capsys.readouterr().out
 
 
 def test_a_warehouse_that_does_not_answer(
@@ -96,6 +131,7 @@ def test_a_warehouse_that_does_not_answer(
     assert not stopped.published_ontology.exists()
 
 
+# Dagster warns of its own use of `not`.
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_the_selection_builds_labels_and_releases_no_split() -> None:
     from dagster import AssetSelection

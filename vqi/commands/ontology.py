@@ -96,7 +96,9 @@ def _effects(publication: Publication) -> Iterator[str]:
 
 
 def _alias(change: AliasChange) -> str:
-    uses = " and ".join(f"{rows:,} {what}" for what, rows in change.uses.items()) or "unused so far"
+    from inspection.taxonomy_changes import tell_counts
+
+    uses = tell_counts(change.uses) or "unused so far"
     if change.before is None:
         return f"new alias {change.alias!r} of {change.after}: {uses}"
     if change.after is None:
