@@ -145,8 +145,8 @@ shared as (
     from pieces as label_pieces
     inner join pieces as alias_pieces on label_pieces.trigram = alias_pieces.trigram
     where
-        label_pieces.word in (select label from unmapped)
-        and alias_pieces.word in (select alias from known)
+        label_pieces.word in (select unmapped.label from unmapped)
+        and alias_pieces.word in (select known.alias from known)
     group by label_pieces.word, alias_pieces.word
 
 ),
