@@ -123,8 +123,8 @@ def _told(old: DefectClass, unsettled: Sequence[LabelUse], model: str | None) ->
         rows[use.what] += use.rows
     besides = f", and the production model {model[:12]} names it" if model else ""
     heir = "the clean class" if old.clean else "another class of defects"
-    use = f"class {old.id} is used by {tell_counts(rows)}{besides}"
-    return f"{use}: keep it, or give its labels ({named}) to {heir}"
+    fault = f"class {old.id} is used by {tell_counts(rows)}{besides}"
+    return f"{fault}: keep it, or give its labels ({named}) to {heir}"
 
 
 def _unsettled(
