@@ -11,6 +11,7 @@ from assets.label_checks import label_checks
 from assets.labels import label_assets
 from assets.marts import mart_assets
 from assets.monitoring import monitoring_assets
+from assets.taxonomy_checks import taxonomy_checks
 from assets.training import training_assets, training_checks
 from resources.records import RecordIds
 from sensors.annotations import annotation_sensors
@@ -31,6 +32,7 @@ defs = Definitions(
     ],
     asset_checks=[
         *label_checks,
+        *taxonomy_checks,
         *feature_checks,
         *training_checks,
         *evaluation_checks,

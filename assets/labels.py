@@ -45,6 +45,7 @@ def ontology() -> dg.MaterializeResult[None]:
             "classes": len(published.ontology.classes),
             "safety-critical": ", ".join(published.ontology.safety_critical_ids) or "none",
             "newly published": published.new,
+            "rows to move from quarantine": sum(published.freed.values()),
         }
     )
 

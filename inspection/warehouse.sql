@@ -16,6 +16,15 @@ create table if not exists ontology.published (
     published_at   timestamptz not null default clock_timestamp()
 );
 
+-- A row that was in quarantine for its label when a publication brought the label's class. What becomes of
+-- it, the next build of the models decides.
+create table if not exists ontology.freed_rows (
+    publication_id bigint not null references ontology.published,
+    source_table   text not null,
+    source_key     text not null,
+    primary key (publication_id, source_table, source_key)
+);
+
 -- A split release: the rule that dealt it, then what each labelled image got.
 create table if not exists releases.split_releases (
     release_id  text primary key,                  -- content hash of what follows

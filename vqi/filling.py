@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inspection.errors import InspectionError
 from inspection.progress import report
 from inspection.settings import Settings
-from vqi.origin import IMPORTED, SIMULATED, check_refill, mark_filled
+from vqi.origin import IMPORTED, SIMULATED, check_refill, filled_by, mark_filled
 
 if TYPE_CHECKING:
     from inspection.importers.coco import ImportReport
@@ -47,10 +47,14 @@ def fill_simulated(
     from inspection.simulation.plant import simulate_plant
     from inspection.simulation.rendering import DIFFICULTIES
     from inspection.simulation.volume import simulate_volume
+    from vqi.publication import publish_ontology
 
     if difficulty not in DIFFICULTIES:
         raise InspectionError(f"no difficulty called {difficulty!r}; there are {', '.join(DIFFICULTIES)}")
     check_refill(settings, SIMULATED, replace=replace)
+    if filled_by(settings) not in (None, SIMULATED):
+        settings.published_ontology.unlink(missing_ok=True)  # of the import, whose rows go
+        publish_ontology(settings, settings.ontology_file, replaces_labels=True)
     if volume is not None:
         done = simulate_volume(settings, volume, seed=seed, progress=bar("simulate"))
     else:
@@ -83,9 +87,11 @@ def fill_from_coco(
     Raises:
         InspectionError: the databases are one's own, or hold other rows.
         ImportDataError: the data set cannot be loaded as it stands.
+        OntologyError: another taxonomy has been published under the name and version of this one.
     """
     from inspection.importers.coco import import_coco
     from inspection.ontology import load_ontology
+    from vqi.publication import publish_ontology
 
     kind = f"import:{folder.expanduser().resolve().name}"
     check_refill(settings, kind, replace=replace)
@@ -99,6 +105,7 @@ def fill_from_coco(
         progress=bar("import"),
     )
     mark_filled(settings, kind, IMPORTED)
+    publish_ontology(settings, settings.ontology_file, replaces_labels=True)
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
@@ -44,10 +45,13 @@ def materialize(
         ServiceError: a step failed; the message names the step and its error.
         KeyboardInterrupt: the process was asked to end.
     """
-    from dagster import AssetSelection
+    from dagster import AssetSelection, BetaWarning
 
     code = _code(module)
-    keys = AssetSelection.from_string(selection).resolve(code.get_definition().asset_graph)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BetaWarning)  # of Dagster about its own use of `not`
+        chosen = AssetSelection.from_string(selection)
+    keys = chosen.resolve(code.get_definition().asset_graph)
     if not keys:
         raise InspectionError(f"no asset is selected by {selection!r}: the Dagster UI lists them")
     return _execute(settings, code.get_reconstructable_job(ALL_ASSETS), config, sorted(keys))

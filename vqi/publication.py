@@ -2,72 +2,90 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 
-from inspection.errors import SettingsError
-from inspection.ontology import load_ontology
+from inspection.bundle import read_manifest
+from inspection.errors import ServiceError, SettingsError
+from inspection.ontology import Ontology, load_ontology
+from inspection.publication import Publication, publish
+from inspection.registry import ModelRegistry
 from inspection.settings import Settings
-from inspection.warehouse import ensure_warehouse
+from inspection.store import open_store
 
 
 @dataclass(frozen=True)
-class Publication:
-    """What was published, and whether the warehouse got it too."""
+class Published:
+    """What is in force now.
 
-    ontology: str
-    version: str
-    in_warehouse: bool
+    Attributes:
+        in_warehouse: what changed there; None while there is no warehouse, which then holds no labels.
+        model: id of the production model that still names removed classes; None where none does.
+    """
+
+    ontology: Ontology
+    in_warehouse: Publication | None
+    model: str | None = None
 
 
-def publish_ontology(settings: Settings, file: Path) -> Publication:
+def publish_ontology(settings: Settings, file: Path, *, replaces_labels: bool = False) -> Published:
     """Checks a taxonomy and puts it in force; publishing what is in force already changes nothing.
 
+    Args:
+        settings: give home, warehouse and object store.
+        file: the taxonomy.
+        replaces_labels: the labels that the warehouse holds are replaced as well, and need no class.
+
     Raises:
-        OntologyError: the file contradicts itself.
-        SettingsError: ``VQI_ONTOLOGY`` names another file, which would stay in force; or there is a
-            warehouse of one's own that does not answer.
+        OntologyError: the file contradicts itself, or changes what must not change.
+        SettingsError: ``VQI_ONTOLOGY`` names another file, which would stay in force.
+        ServiceError: there is a warehouse, and it does not answer.
     """
     file = file.expanduser().resolve()
     if settings.ontology is not None and settings.ontology_file != file:
         raise SettingsError(
             f"VQI_ONTOLOGY keeps {settings.ontology_file} in force: unset it to publish another"
         )
-    found = load_ontology(file)
-    text = file.read_text(encoding="utf-8")
-    in_warehouse = _insert(settings, found.ontology, found.version, text)
+    ontology = load_ontology(file)
+    models = production_classes(settings)
+    publication = None
+    if (dsn := find_warehouse(settings)) is not None:
+        publication = publish(dsn, file, models=models, replaces_labels=replaces_labels)
     if settings.published_ontology != file:
         settings.root.mkdir(parents=True, exist_ok=True)
-        settings.published_ontology.write_text(text, encoding="utf-8")
-    return Publication(found.ontology, found.version, in_warehouse)
+        settings.published_ontology.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    removed = publication.changes.removed_classes if publication else ()
+    return Published(ontology, publication, next((models[name] for name in removed if name in models), None))
 
 
-def _insert(settings: Settings, ontology: str, version: str, text: str) -> bool:
-    if settings.uses_embedded("warehouse") and not settings.password_file.exists():
-        return False
+def production_classes(settings: Settings) -> dict[str, str]:
+    """Returns the id of the production model by each class that it names; nothing without one.
+
+    Raises:
+        BundleError: its bundle is damaged.
+    """
+    store = open_store(settings.artifacts_url)
+    model = ModelRegistry(store).production()
+    return dict.fromkeys(read_manifest(store, model).classes, model) if model else {}
+
+
+def find_warehouse(settings: Settings) -> str | None:
+    """Returns the address of the warehouse, or None before the embedded one has been made.
+
+    Raises:
+        ServiceError: it does not answer.
+    """
+    embedded = settings.uses_embedded("warehouse")
+    if embedded and not settings.password_file.exists():
+        return None
     dsn = settings.dsn("warehouse")
     try:
-        connection = psycopg2.connect(dsn)
+        psycopg2.connect(dsn).close()
     except psycopg2.OperationalError as error:
-        if settings.uses_embedded("warehouse"):
-            return False
-        raise SettingsError(f"the warehouse does not answer, check VQI_WAREHOUSE_DSN: {error}") from error
-    connection.close()
-    ensure_warehouse(dsn)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            """
-            insert into ontology.published (ontology, version, sha256, document)
-            select %(ontology)s, %(version)s, %(sha256)s, %(document)s
-            where %(sha256)s is distinct from (
-                select sha256 from ontology.published order by publication_id desc limit 1
-            )
-            """,
-            {"ontology": ontology, "version": version, "sha256": digest, "document": text},
-        )
-    connection.close()
-    return True
+        remedy = "run `vqi up`" if embedded else "check VQI_WAREHOUSE_DSN"
+        raise ServiceError(
+            f"the warehouse, which knows the labels that use the taxonomy, does not answer: {remedy}"
+        ) from error
+    return dsn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 
@@ -38,4 +39,6 @@ def derive_ontology(name: str, categories: Iterable[str]) -> Ontology:
         DefectClass(id=key, label=word.strip().capitalize(), aliases=(word,), severity_levels=LEVELS)
         for key, word in zip(ids, defects, strict=True)
     )
-    return Ontology(ontology=name, version="1.0.0", classes=(clean_class, *classes))
+    # Other categories under the same name are another version.
+    content = hashlib.sha256("\n".join(defects).encode()).hexdigest()
+    return Ontology(ontology=name, version=f"1.0.0+{content[:8]}", classes=(clean_class, *classes))

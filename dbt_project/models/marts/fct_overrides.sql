@@ -16,6 +16,24 @@ predictions as (
 
 ),
 
+aliases as (
+
+    select * from {{ ref('stg_ontology_aliases') }}
+
+),
+
+-- As with the classes of reviews: two names of one class are no disagreement.
+judged as (
+
+    select
+        predictions.inspection_id,
+        predictions.prediction,
+        coalesce(aliases.defect_class, predictions.model_class) as model_class
+    from predictions
+    left join aliases on {{ normalise_label('predictions.model_class') }} = aliases.alias
+
+),
+
 reviews as (
 
     select * from {{ ref('fct_reviews') }}
@@ -26,18 +44,18 @@ select
     reviews.review_id as override_id,
     reviews.inspection_id,
     reviews.image_id,
-    predictions.prediction as model_prediction,
+    judged.prediction as model_prediction,
     reviews.decision as inspector_decision,
-    predictions.model_class,
+    judged.model_class,
     reviews.defect_class as inspector_class,
     reviews.inspector_id,
     reviews.reviewed_at as override_timestamp
 from reviews
-inner join predictions on reviews.inspection_id = predictions.inspection_id
+inner join judged on reviews.inspection_id = judged.inspection_id
 where
-    (predictions.prediction = 'PASS') <> (reviews.decision = 'PASS')
+    (judged.prediction = 'PASS') <> (reviews.decision = 'PASS')
     or (
-        predictions.prediction = 'FAIL'
+        judged.prediction = 'FAIL'
         and reviews.decision <> 'PASS'
-        and reviews.defect_class <> predictions.model_class
+        and reviews.defect_class <> judged.model_class
     )
