@@ -78,15 +78,16 @@ def build_docs(settings: Settings) -> None:
 def build_words(settings: Settings) -> list[str]:
     """Returns the words after ``dbt build`` that tell the models which code builds them.
 
-    Models that were built by other code are refreshed in full: their increments would mix both.
+    Models that were built by other code, or before that was noted, are refreshed in full: an increment
+    would mix both.
     """
     digest = project_digest()
     words = ["--vars", json.dumps({"code": digest})]
     dsn = settings.dsn("warehouse")
     ensure_warehouse(dsn)
     with transaction(dsn) as warehouse:
-        warehouse.execute("select exists (select from builds.progress where code <> %s)", (digest,))
-        if warehouse.fetchone() == (True,):
+        warehouse.execute("select coalesce(bool_and(code = %s), false) from builds.progress", (digest,))
+        if warehouse.fetchone() == (False,):
             words.append("--full-refresh")
     return words
 

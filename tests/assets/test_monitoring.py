@@ -25,11 +25,12 @@ create schema raw_quality_vision;
 create table raw_quality_vision.image_metadata (
     image_id text, production_order_id text, machine_id text, camera_id text, part_serial text,
     part_type text, image_path text, exposure_settings text, capture_timestamp timestamptz,
-    updated_at timestamptz);
+    updated_at timestamptz, read_at timestamptz);
 create schema raw_erp;
 create table raw_erp.production_orders (
     production_order_id text, part_type text, plant_id text, line_id text, quantity integer,
-    started_at timestamptz, completed_at timestamptz, updated_at timestamptz);
+    started_at timestamptz, completed_at timestamptz, updated_at timestamptz,
+    read_at timestamptz);
 create schema raw_calibration;
 create table raw_calibration.camera_config (
     camera_id text, line_id text, plant_id text, width integer, height integer, effective_from text);

@@ -45,7 +45,7 @@ def decided(module_settings: Settings) -> tuple[Settings, list[Decision], dict[s
             decisions.append((image, who, rejected))
     _spoilt(plant)
     plant.load(module_settings)
-    dbt(module_settings, "run", "--select", "+inspector_agreement")
+    dbt(module_settings, "run", "--full-refresh", "--select", "+inspector_agreement")
     dbt(module_settings, "test", "--select", "inspector_agreement", "--exclude", "test_type:unit")
     return module_settings, decisions, defective
 

@@ -15,7 +15,6 @@ from resources.dbt import PROJECT, ensure_manifest
 from tests.dbt.plant import query
 
 
-
 @pytest.fixture(scope="module")
 def manifest(built: Settings) -> Any:
     return json.loads(ensure_manifest(built).read_text(encoding="utf-8"))

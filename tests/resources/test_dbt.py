@@ -1,4 +1,4 @@
-"""The manifest, and what a killed run of dbt leaves behind."""
+"""The manifest, the words of a build, and what a killed run of dbt leaves behind."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from inspection.settings import Settings
+from inspection.warehouse import transaction
 from resources import dbt
-from resources.dbt import EXECUTABLE, PROJECT, end_leftover, ensure_manifest
+from resources.dbt import EXECUTABLE, PROJECT, build_words, end_leftover, ensure_manifest, project_digest
 
 WAITING = "import sys; print('up', flush=True); sys.stdin.read()"
 
@@ -62,3 +63,18 @@ def test_the_manifest_follows_what_the_files_hold(tmp_path: Path, monkeypatch: p
     assert (
         "model.inspection.added" in json.loads(ensure_manifest(settings).read_text(encoding="utf-8"))["nodes"]
     )
+
+
+def test_models_that_other_code_built_are_refreshed_in_full(settings: Settings) -> None:
+    def build_by(code: str) -> None:
+        with transaction(settings.dsn("warehouse")) as warehouse:
+            warehouse.execute(
+                "insert into builds.progress (model, batch, code) values (%s, 1, %s)", (f"by {code}", code)
+            )
+
+    words = ["--vars", json.dumps({"code": project_digest()})]
+    assert build_words(settings) == [*words, "--full-refresh"], "nothing is known of what there is"
+    build_by(project_digest())
+    assert build_words(settings) == words
+    build_by("other code")
+    assert build_words(settings) == [*words, "--full-refresh"]
