@@ -57,7 +57,7 @@ def run(scales: tuple[float, ...] = SCALES) -> Result:
         scales: in rising order; they include 0.1 and 1.
     """
     measured: dict[float, dict[str, float]] = {}
-    with _own_server() as settings:
+    with own_server() as settings:
         for done, scale in enumerate(scales):
             report("ingest", done, len(scales), f"{scale:g} times the full volume")
             simulate_volume(settings, scale)
@@ -66,7 +66,7 @@ def run(scales: tuple[float, ...] = SCALES) -> Result:
     full, tenth = measured[1.0], measured[0.1]
     return {
         "name": "ingest",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "machine": machine(),
         "ratios": {
             "first_sync_over_copy": full["first_sync_s"] / full["copy_s"],
             "tick_1m_over_100k": full["tick_s"] / tenth["tick_s"],
@@ -79,18 +79,54 @@ def run(scales: tuple[float, ...] = SCALES) -> Result:
     }
 
 
+def machine() -> str:
+    """Returns what the figures were measured on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+@contextmanager
+def own_server() -> Iterator[Settings]:
+    """A database server for the run; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="vqi-bench-") as folder:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        Path(folder).chmod(0o755)  # root's server runs as another user
+        settings = Settings(home=Path(folder), postgres_port=port)
+        ensure_started(settings, "postgres")
+        try:
+            yield settings
+        finally:
+            stop_all(settings)
+
+
+def sync(settings: Settings) -> None:
+    """Ticks each source of the plant once."""
+    for name in TABLES:
+        ingest(name, settings)
+
+
+def forget(settings: Settings) -> None:
+    """Makes the next tick of each source its first one."""
+    with transaction(settings.dsn("warehouse")) as warehouse:
+        for name in TABLES:
+            warehouse.execute(f"drop schema if exists {raw_schema(name)} cascade")
+            warehouse.execute(f"drop schema if exists {raw_schema(name)}_staging cascade")
+        warehouse.execute("truncate ingestion.progress")
+
+
 def _measure(settings: Settings) -> dict[str, float]:
     copies, syncs = [], []
     for _ in range(REPEATS):  # in turn, so that what else the machine does meets both
         copies.append(_timed(lambda: _copy(settings)))
-        _forget(settings)
-        syncs.append(_timed(lambda: _sync(settings)))
+        forget(settings)
+        syncs.append(_timed(lambda: sync(settings)))
     ticks = []
     for _ in range(REPEATS):
         _change(settings)
         ticks.append(_timed(lambda: ingest("qms", settings)))
     idle, _ = _process(settings)
-    _forget(settings)
+    forget(settings)
     _, peak = _process(settings)
     return {
         "rows": _rows(settings),
@@ -100,11 +136,6 @@ def _measure(settings: Settings) -> dict[str, float]:
         "idle_tick_process_s": idle,
         "first_sync_peak_mib": peak,
     }
-
-
-def _sync(settings: Settings) -> None:
-    for name in TABLES:
-        ingest(name, settings)
 
 
 def _copy(settings: Settings) -> None:
@@ -151,14 +182,6 @@ def _change(settings: Settings) -> None:
         )
 
 
-def _forget(settings: Settings) -> None:
-    with transaction(settings.dsn("warehouse")) as warehouse:
-        for name in TABLES:
-            warehouse.execute(f"drop schema if exists {raw_schema(name)} cascade")
-            warehouse.execute(f"drop schema if exists {raw_schema(name)}_staging cascade")
-        warehouse.execute("truncate ingestion.progress")
-
-
 def _rows(settings: Settings) -> float:
     rows = 0
     for name, tables in TABLES.items():
@@ -181,18 +204,3 @@ def _timed(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-@contextmanager
-def _own_server() -> Iterator[Settings]:
-    with tempfile.TemporaryDirectory(prefix="vqi-bench-") as folder:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        Path(folder).chmod(0o755)  # root's server runs as another user
-        settings = Settings(home=Path(folder), postgres_port=port)
-        ensure_started(settings, "postgres")
-        try:
-            yield settings
-        finally:
-            stop_all(settings)

@@ -72,7 +72,25 @@ def build_docs(settings: Settings) -> None:
         ServiceError: dbt cannot; the message holds what it says.
     """
     folder = docs_folder(settings)
-    _dbt(["docs", "generate"], write_profile(settings), folder)
+    run_dbt(["docs", "generate"], write_profile(settings), folder)
+
+
+def run_dbt(words: list[str], profiles: Path, target: Path) -> None:
+    """Runs dbt outside of Dagster.
+
+    Args:
+        words: the command and its options.
+        profiles: folder that `write_profile` made.
+        target: where dbt leaves what it makes.
+
+    Raises:
+        ServiceError: dbt cannot; the message holds what it says.
+    """
+    command = [EXECUTABLE, "--quiet", *words, "--project-dir", str(PROJECT), "--profiles-dir", str(profiles)]
+    command += ["--target-path", str(target), "--log-path", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise ServiceError(f"dbt {words[0]} fails on {PROJECT}: {(done.stdout + done.stderr).strip()}")
 
 
 def build_words(settings: Settings) -> list[str]:
@@ -177,17 +195,8 @@ def _output(settings: Settings) -> dict[str, object]:
 def _parse(folder: Path) -> Path:
     """Lets dbt read the project, apart from what runs write; returns the manifest."""
     target = folder / "parse"
-    _dbt(["parse"], folder, target)
+    run_dbt(["parse"], folder, target)
     return target / "manifest.json"
-
-
-def _dbt(words: list[str], profiles: Path, target: Path) -> None:
-    """Runs dbt outside of Dagster."""
-    command = [EXECUTABLE, "--quiet", *words, "--project-dir", str(PROJECT), "--profiles-dir", str(profiles)]
-    command += ["--target-path", str(target), "--log-path", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise ServiceError(f"dbt {words[0]} fails on {PROJECT}: {(done.stdout + done.stderr).strip()}")
 
 
 @contextmanager

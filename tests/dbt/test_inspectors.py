@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from inspection.settings import Settings
 from tests.dbt.compiled import compile_models, rows_of
-from tests.dbt.plant import FAR_AHEAD, SEEN, RawPlant, dbt, query
+from tests.dbt.plant import FAR_AHEAD, START, RawPlant, dbt, query
 
 Decision = tuple[str, str, bool]  # image, inspector, rejected
 IMAGES = 80
@@ -40,12 +40,12 @@ def decided(module_settings: Settings) -> tuple[Settings, list[Decision], dict[s
             who, rejected = f"insp-{order[-1]}-{rng.randint(1, 2)}", bad != (rng.random() < 0.2)
             verdict = rng.choice(["FAIL", "REWORK"]) if rejected else "PASS"
             plant.result(
-                image, verdict, ["burr"] * rejected, inspector=who, at=SEEN + timedelta(days=number, hours=n)
+                image, verdict, ["burr"] * rejected, inspector=who, at=START + timedelta(days=number, hours=n)
             )
             decisions.append((image, who, rejected))
     _spoilt(plant)
     plant.load(module_settings)
-    dbt(module_settings, "run", "--full-refresh", "--select", "+inspector_agreement")
+    dbt(module_settings, "run", "--select", "+inspector_agreement")
     dbt(module_settings, "test", "--select", "inspector_agreement", "--exclude", "test_type:unit")
     return module_settings, decisions, defective
 
