@@ -3,6 +3,7 @@
 from dagster import Definitions
 from dagster_dlt import DagsterDltResource
 
+from assets.class_balance import balance_checks
 from assets.deployment import deployment_assets, deployment_checks
 from assets.evaluation import evaluation_assets, evaluation_checks
 from assets.features import feature_assets, feature_checks
@@ -31,6 +32,7 @@ defs = Definitions(
     ],
     asset_checks=[
         *label_checks,
+        *balance_checks,
         *feature_checks,
         *training_checks,
         *evaluation_checks,

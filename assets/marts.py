@@ -1,11 +1,13 @@
 """The dbt models as assets, in three parts so that Python can do its work between them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
+from inspection.profiles import load_profile
 from inspection.settings import get_settings
 from resources.dbt import dbt_resource, end_leftover, ensure_manifest, target_path
 
@@ -53,6 +55,9 @@ def _build(context: dg.AssetExecutionContext) -> Iterator[Any]:
     # Unit tests are about the SQL, not about the data: the test suite runs them. The path in the words
     # tells this build from any other, should it be left over.
     command = ["build", "--exclude-resource-type", "unit_test", "--target-path", str(target)]
+    # Every build, as dbt reads the project anew when the variables are others.
+    floor = load_profile(settings.profile).training.minimum_per_class
+    command += ["--vars", json.dumps({"minimum_per_class": floor})]
     if left := end_leftover(target):
         context.log.warning(f"ended {left} process of dbt that a killed run had left")
     dbt = dbt_resource(settings).cli(command, context=context, target_path=target)

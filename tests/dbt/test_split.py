@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -17,6 +18,7 @@ from inspection.leakage import find_leaks
 from inspection.settings import Settings
 from inspection.splits import Policy, newest_labelled, release_id, release_split
 from inspection.warehouse import transaction
+from resources.dbt import PROJECT
 from tests.dbt.plant import START, dbt, query
 
 Image = tuple[str, str, str, int]  # order, part type, label, hour of capture
@@ -75,6 +77,18 @@ def test_a_release_is_named_by_its_rule() -> None:
     assert len(names) == 4
     with pytest.raises(ValueError, match="no time zone"):
         release_id(datetime(2026, 1, 1), "grouped", 1)
+
+
+def test_no_model_depends_on_the_day_on_which_it_is_built() -> None:
+    # Only a row's own clock is held against the time of reading: what lies in the future is set aside.
+    clock = re.compile(r"current_date|current_time|localtime|now\(\)|_timestamp\(\)", re.IGNORECASE)
+    asked = {
+        f"{path.stem}: {line.strip()}"
+        for path in (PROJECT / "models").rglob("*.sql")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if clock.search(line.partition("--")[0]) and "> current_timestamp" not in line
+    }
+    assert asked == set()
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ create schema marts;
 create table marts.training_dataset (
     image_id text, release_id text, image_path text, part_type text, camera_id text, line_id text,
     production_order_id text, capture_timestamp timestamptz, label text, labels text[], split text,
-    fold_id smallint, sample_weight double precision
+    fold_id smallint, sample_weight double precision, repeats integer not null default 1
 );
 create table marts.fct_image_boxes (
     annotation_id text, image_id text, defect_class text, bbox_x double precision, bbox_y double precision,
