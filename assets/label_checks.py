@@ -113,11 +113,11 @@ def agreement() -> Iterator[dg.AssetCheckResult]:
 label_checks = [leakage, enough_rows, known_labels, labels_ready, agreement]
 
 
-def leak_result(leak: Leak) -> dg.AssetCheckResult:
+def leak_result(leak: Leak, asset: dg.AssetKey = TRAINING_DATASET) -> dg.AssetCheckResult:
     """Returns what a leakage check says; one that does not apply says so, and does not stop anything."""
     not_applicable = leak.status == "not applicable"
     return dg.AssetCheckResult(
-        asset_key=TRAINING_DATASET,
+        asset_key=asset,
         check_name=leak.name,
         passed=leak.status != "failed",
         severity=dg.AssetCheckSeverity.WARN if not_applicable else dg.AssetCheckSeverity.ERROR,
