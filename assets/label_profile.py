@@ -78,6 +78,7 @@ def elevated_result(trends: Sequence[LineTrend]) -> dg.AssetCheckResult:
         description=told
         or (f"none of {compared} comparisons" if compared else "not applicable: too few images"),
         metadata={
+            "status": ("failed" if elevated else "passed") if compared else "not applicable",
             "value": len(elevated),
             "threshold": 0,
             **({"evidence": table(map(asdict, elevated))} if elevated else {}),

@@ -109,3 +109,4 @@ def test_an_elevated_line_is_named_with_what_it_rests_on() -> None:
 def test_without_images_nothing_is_compared() -> None:
     told = label_profile.elevated_result([replace(TREND, elevated_p=None, elevated=False)])
     assert (told.passed, told.description) == (True, "not applicable: too few images")
+    assert told.metadata["status"].value == "not applicable"
