@@ -66,7 +66,8 @@ def run(settings: Settings, *statements: str) -> str:
 
 
 def test_rows_come_with_their_boxes_in_order(settings: Settings) -> None:
-    data = read_training_data(run(settings, MARTS, ROWS, RELEASES))
+    again = "update marts.training_dataset set repeats = 3 where image_id = 'i1'"
+    data = read_training_data(run(settings, MARTS, ROWS, RELEASES, again))
 
     assert data.split_release == "old"  # a newer release may wait for its dataset
     first, second = data.samples
@@ -76,12 +77,13 @@ def test_rows_come_with_their_boxes_in_order(settings: Settings) -> None:
         image_path="a.jpg",
         captured_at=BEGIN,
         fold_id=2,
+        repeats=3,
         boxes=(Box("DENT", 1, 2, 3, 4), Box("DENT", 2.5, 0, 1, 1), Box("RUST", 5, 6, 7, 8)),
     )
     assert (second.image_id, second.label, second.labels, second.boxes) == ("i2", "FINE", (), ())
     assert (second.split, second.fold_id, second.sample_weight) == ("test", None, 1.5)
     assert (second.part_type, second.camera_id, second.line_id) == ("gear", "c2", "l2")
-    assert second.production_order_id == "o2"
+    assert (second.production_order_id, second.repeats) == ("o2", 1)
 
 
 def test_equal_rows_have_an_equal_fingerprint_whatever_the_time_zone(settings: Settings) -> None:
@@ -128,6 +130,7 @@ def test_the_fingerprint_does_not_depend_on_the_order() -> None:
         {"split": "test"},
         {"fold_id": 2},
         {"sample_weight": 1.5},
+        {"repeats": 2},
         {"image_path": "other.png"},
         {"captured_at": BEGIN + timedelta(microseconds=1)},
         {"boxes": ()},

@@ -36,7 +36,8 @@ candidates as (
 -- The newest 15 %; images taken at the boundary's very moment are test as well.
 boundary as (
 
-    select percentile_disc({{ var('test_share') }}) within group (order by capture_timestamp desc) as test_from
+    select
+        percentile_disc({{ var('test_share') }}) within group (order by capture_timestamp desc) as test_from
     from candidates
 
 ),

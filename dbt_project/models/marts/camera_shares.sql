@@ -18,7 +18,8 @@ select
     count(*) as images,
     count(*)::double precision / sum(count(*)) over () as image_share,
     count(labels.image_id) as labelled_images,
-    count(labels.image_id)::double precision / nullif(sum(count(labels.image_id)) over (), 0) as labelled_share
+    count(labels.image_id)::double precision / nullif(sum(count(labels.image_id)) over (), 0)
+        as labelled_share
 from images
 left join labels on images.image_id = labels.image_id
 group by images.camera_id

@@ -51,7 +51,10 @@ dealt as (
 )
 
 select
-    case when grouping(classes.defect_class) = 1 then 'overall' else 'class:' || classes.defect_class end as scope,
+    case
+        when grouping(classes.defect_class) = 1 then 'overall'
+        else 'class:' || classes.defect_class
+    end as scope,
     count(dealt.label) as raw,
     count(*) filter (where dealt.dropped) as dropped,
     count(*) filter (where dealt.thinned) as thinned,

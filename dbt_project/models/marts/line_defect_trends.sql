@@ -94,8 +94,10 @@ tested as (
 
     select
         *,
-        {{ larger_share_p('recent_defective', 'recent_images', 'other_defective', 'other_images') }} as elevated_p,
-        {{ larger_share_p('recent_defective', 'recent_images', 'earlier_defective', 'earlier_images') }} as rising_p
+        {{ larger_share_p('recent_defective', 'recent_images', 'other_defective', 'other_images') }}
+            as elevated_p,
+        {{ larger_share_p('recent_defective', 'recent_images', 'earlier_defective', 'earlier_images') }}
+            as rising_p
     from beside
 
 )
