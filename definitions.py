@@ -3,11 +3,13 @@
 from dagster import Definitions
 from dagster_dlt import DagsterDltResource
 
+from assets.class_balance import balance_checks
 from assets.deployment import deployment_assets, deployment_checks
 from assets.evaluation import evaluation_assets, evaluation_checks
 from assets.features import feature_assets, feature_checks
 from assets.ingestion import ingestion_assets
 from assets.label_checks import label_checks
+from assets.label_profile import profile_assets, profile_checks
 from assets.labels import label_assets
 from assets.marts import mart_assets
 from assets.monitoring import monitoring_assets
@@ -24,6 +26,7 @@ defs = Definitions(
         *ingestion_assets,
         *label_assets,
         *mart_assets,
+        *profile_assets,
         *feature_assets,
         *training_assets,
         *evaluation_assets,
@@ -33,6 +36,8 @@ defs = Definitions(
     asset_checks=[
         *label_checks,
         *taxonomy_checks,
+        *balance_checks,
+        *profile_checks,
         *feature_checks,
         *training_checks,
         *evaluation_checks,

@@ -39,6 +39,7 @@ def model_bundle(context: dg.AssetExecutionContext, test_report: str) -> dg.Mate
         value=bundle,
         metadata={
             "bundle": bundle,
+            "split release": read_manifest(store, bundle).split_release,
             "gate": gate.verdict,
             "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in gate.reasons)),
             "folder": f"{store.url}/models/{bundle}",

@@ -45,6 +45,7 @@ def test_report(context: dg.AssetExecutionContext, exported_model: str) -> dg.Ma
             **{name.replace("_", " "): picture(store, key) for name, key in result.plots.items()},
             "calibration error": result.metrics.ece,
             "unreadable": result.unreadable,
+            "split release": data.split_release,
         },
     )
 

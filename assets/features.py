@@ -3,8 +3,10 @@
 import dagster as dg
 from psycopg2.extras import execute_values
 
+from assets.label_checks import leak_result
 from inspection.cache import Unreadable, build_cache
 from inspection.dataset import read_training_data
+from inspection.image_files import CHECK, find_file_leak, record_files
 from inspection.profiles import load_profile
 from inspection.settings import get_settings
 from inspection.store import open_store
@@ -32,6 +34,7 @@ def image_cache() -> dg.MaterializeResult[None]:
     store = open_store(settings.artifacts_url)
     found = build_cache(store, data.samples, profile.preprocessing, settings.images)
     record_unreadable(dsn, found.unreadable)
+    record_files(dsn, data.samples, found.hashes)
     return dg.MaterializeResult(
         metadata={
             "images": found.images,
@@ -67,6 +70,17 @@ def mostly_readable() -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(
+    asset=image_cache,
+    name=CHECK,
+    blocking=True,
+    description="No content of an image file, by its SHA-256, is on two sides of the split or in two folds.",
+)
+def no_file_on_two_sides() -> dg.AssetCheckResult:
+    """Looks for copies of a file under other names; a leak stops what follows."""
+    return leak_result(find_file_leak(get_settings().dsn("warehouse")), image_cache.key)
+
+
 # `image_cache` writes it; the labels of the next tick leave these images out, and so it stands among them.
 unreadable_images = dg.AssetSpec(
     ["features", "unreadable_images"],
@@ -77,7 +91,7 @@ unreadable_images = dg.AssetSpec(
 )
 
 feature_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [image_cache, unreadable_images]
-feature_checks = [mostly_readable]
+feature_checks = [mostly_readable, no_file_on_two_sides]
 
 
 def record_unreadable(dsn: str, images: tuple[Unreadable, ...]) -> None:

@@ -1,10 +1,10 @@
 """Checks on labels and on the split: what must hold before anything is learnt from them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from assets.tables import table
 from assets.training_gate import failed_label_tests
 from inspection.label_quality import Agreement, load_limits, measure_agreement
 from inspection.leakage import Leak, find_leaks
@@ -66,7 +66,7 @@ def known_labels() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not found,
         description=f"not in the ontology in force: {', '.join(found)}" if found else "all labels are known",
-        metadata={"value": len(found), "threshold": 0, **({"labels": _table(rows)} if found else {})},
+        metadata={"value": len(found), "threshold": 0, **({"labels": table(rows)} if found else {})},
     )
 
 
@@ -90,7 +90,7 @@ def labels_ready(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not faults,
         description=told or "no objection from the label job",
-        metadata={"objections": _table(map(vars, faults))} if faults else {},
+        metadata={"objections": table(map(vars, faults))} if faults else {},
     )
 
 
@@ -113,16 +113,16 @@ def agreement() -> Iterator[dg.AssetCheckResult]:
 label_checks = [leakage, enough_rows, known_labels, labels_ready, agreement]
 
 
-def leak_result(leak: Leak) -> dg.AssetCheckResult:
+def leak_result(leak: Leak, asset: dg.AssetKey = TRAINING_DATASET) -> dg.AssetCheckResult:
     """Returns what a leakage check says; one that does not apply says so, and does not stop anything."""
     not_applicable = leak.status == "not applicable"
     return dg.AssetCheckResult(
-        asset_key=TRAINING_DATASET,
+        asset_key=asset,
         check_name=leak.name,
         passed=leak.status != "failed",
         severity=dg.AssetCheckSeverity.WARN if not_applicable else dg.AssetCheckSeverity.ERROR,
         description=f"not applicable: {leak.evidence}" if not_applicable else leak.evidence,
-        metadata={"status": leak.status, **({"evidence": _table(leak.rows)} if leak.rows else {})},
+        metadata={"status": leak.status, **({"evidence": table(leak.rows)} if leak.rows else {})},
     )
 
 
@@ -148,10 +148,6 @@ def agreement_result(kind: str, found: Sequence[Agreement]) -> dg.AssetCheckResu
         metadata={
             "status": worst.status if worst else "not applicable",
             **({"value": worst.rate, "threshold": worst.limit} if worst else {}),
-            **({"scopes": _table(rows)} if found else {}),
+            **({"scopes": table(rows)} if found else {}),
         },
     )
-
-
-def _table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])

@@ -11,7 +11,7 @@ from resources.dbt import build_words, dbt_resource, end_leftover, ensure_manife
 
 RAW = ("quality_vision", "qms", "erp", "calibration")
 WRITTEN_BY = {("ontology", "published"): "ontology", ("releases", "split_assignments"): "split_release"}
-OWNERS = {"labels": "team:data", "monitoring": "team:quality"}
+OWNERS = {"labels": "team:data", "profile": "team:data", "monitoring": "team:quality"}
 # Two builds of one model at a time could overwrite each other.
 POOL = "dbt"
 
@@ -63,7 +63,7 @@ def _build(context: dg.AssetExecutionContext) -> Iterator[Any]:
 @dbt_assets(
     manifest=MANIFEST,
     name="label_models",
-    exclude="tag:training tag:monitoring",
+    exclude="tag:training tag:profile tag:monitoring",
     dagster_dbt_translator=Models("labels"),
     pool=POOL,
 )
@@ -86,6 +86,18 @@ def training_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
 
 @dbt_assets(
     manifest=MANIFEST,
+    name="profile_models",
+    select="tag:profile",
+    dagster_dbt_translator=Models("profile"),
+    pool=POOL,
+)
+def profile_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """What the data and labels look like: by plant, line, camera and column."""
+    yield from _build(context)
+
+
+@dbt_assets(
+    manifest=MANIFEST,
     name="monitoring_models",
     select="tag:monitoring",
     dagster_dbt_translator=Models("monitoring"),
@@ -96,4 +108,4 @@ def monitoring_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     yield from _build(context)
 
 
-mart_assets = [label_models, training_models, monitoring_models]
+mart_assets = [label_models, training_models, profile_models, monitoring_models]

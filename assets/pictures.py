@@ -10,5 +10,9 @@ from inspection.store import ObjectStore
 
 def picture(store: ObjectStore, key: str) -> dg.MarkdownMetadataValue:
     """Returns a PNG as metadata that the UI draws; it is inside, as a browser cannot read the store."""
-    data = base64.b64encode(get_file(store, key)).decode()
-    return dg.MetadataValue.md(f"![{key.split('/')[0]}](data:image/png;base64,{data})")
+    return inline_picture(key.split("/")[0], get_file(store, key))
+
+
+def inline_picture(name: str, png: bytes) -> dg.MarkdownMetadataValue:
+    """Returns a PNG as metadata that the UI draws."""
+    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")

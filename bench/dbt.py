@@ -24,7 +24,7 @@ from resources.dbt import build_words, run_dbt, target_path, write_profile
 
 SCALES = (0.1, 1.0)
 REPEATS = 3
-MODELS = ["--exclude-resource-type", "unit_test", "--exclude", "tag:training tag:monitoring"]
+MODELS = ["--exclude-resource-type", "unit_test", "--exclude", "tag:training tag:profile tag:monitoring"]
 CHANGES = {
     "quality_vision": {"inspection.image_metadata": 100, "inspection.defect_annotations": 100},
     "qms": {"qms.inspection_results": 1000},

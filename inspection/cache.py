@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -89,6 +89,7 @@ class CacheReport:
         images: in the cache now, of those asked for.
         added: decoded in this round.
         shards: written in this round.
+        hashes: SHA-256 of the original file by image id, of `images`.
     """
 
     digest: str
@@ -96,6 +97,7 @@ class CacheReport:
     added: int
     shards: int
     unreadable: tuple[Unreadable, ...]
+    hashes: Mapping[str, str]
 
 
 def read_original(root: Path, image_path: str) -> bytes:
@@ -136,6 +138,7 @@ def build_cache(
     total = sum(len(day) for day in days.values())
     images = added = shards = 0
     unreadable: list[Unreadable] = []
+    hashes: dict[str, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for day, wanted in sorted(days.items()):
             kept = _read_shard(store, _key(preprocessing, day))
@@ -149,9 +152,10 @@ def build_cache(
             if any(sample.image_id in kept for sample in missing):
                 _write_shard(store, _key(preprocessing, day), kept.values())
                 shards += 1
+            hashes |= {s.image_id: kept[s.image_id].sha256 for s in wanted if s.image_id in kept}
             images += len(wanted)
             report("image cache", images, total, f"{len(unreadable)} unreadable")
-    return CacheReport(preprocessing.digest, total - len(unreadable), added, shards, tuple(unreadable))
+    return CacheReport(preprocessing.digest, len(hashes), added, shards, tuple(unreadable), hashes)
 
 
 def read_cache(

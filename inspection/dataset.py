@@ -41,6 +41,7 @@ class Sample:
         labels: all defect classes; empty for a part without defects.
         fold_id: 1 to 5; None in test.
         sample_weight: 1 / the probability that balancing kept the row, at least 1.
+        repeats: how often the image stands in an epoch of training; 1 outside of it.
         boxes: of the classes in `labels`; a label need not have one.
     """
 
@@ -56,6 +57,7 @@ class Sample:
     split: Split
     fold_id: int | None
     sample_weight: float
+    repeats: int = 1
     boxes: tuple[Box, ...] = ()
 
     @property
@@ -162,7 +164,7 @@ def _samples(warehouse: cursor, boxes: dict[str, list[Box]]) -> tuple[Sample, ..
     warehouse.execute(
         """
         select image_id, image_path, part_type, camera_id, line_id, production_order_id,
-               capture_timestamp, label, labels, split, fold_id, sample_weight
+               capture_timestamp, label, labels, split, fold_id, sample_weight, repeats
         from marts.training_dataset
         order by image_id
         """
@@ -175,7 +177,7 @@ def _utc(moment: datetime) -> str:
 
 
 def _sample(row: tuple[object, ...], boxes: dict[str, list[Box]]) -> Sample:
-    image_id, path, part, camera, line, order, captured, label, labels, split, fold, weight = row
+    image_id, path, part, camera, line, order, captured, label, labels, split, fold, weight, repeats = row
     return Sample(
         image_id=str(image_id),
         image_path=str(path),
@@ -189,5 +191,6 @@ def _sample(row: tuple[object, ...], boxes: dict[str, list[Box]]) -> Sample:
         split=cast("Split", split),
         fold_id=cast("int | None", fold),
         sample_weight=float(cast("float", weight)),
+        repeats=cast("int", repeats),
         boxes=tuple(boxes.get(str(image_id), ())),
     )

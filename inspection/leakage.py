@@ -1,5 +1,7 @@
 """Whether the test set is a test: four ways in which training could have seen it, each looked for.
 
+A fifth, by the content of the files, is in `inspection.image_files`.
+
 A check that has no meaning under a policy is "not applicable", never "passed".
 """
 
@@ -110,12 +112,12 @@ def find_leaks(dsn: str) -> tuple[Leak, ...]:
 
 
 def _none_of(warehouse: cursor, name: str, query: str, what: str) -> Leak:
-    found = _rows(warehouse, query)
+    found = read_rows(warehouse, query)
     return Leak(name, "failed" if found else "passed", f"{len(found)} {what}", tuple(found[:SHOWN]))
 
 
 def _camera_balance(warehouse: cursor) -> Leak:
-    cameras = _rows(warehouse, _CAMERAS)
+    cameras = read_rows(warehouse, _CAMERAS)
     warehouse.execute(
         "select min(n) from (select count(*) as n from marts.training_dataset group by split) t"
     )
@@ -131,7 +133,8 @@ def _camera_balance(warehouse: cursor) -> Leak:
     )
 
 
-def _rows(warehouse: cursor, query: str) -> list[dict[str, Any]]:
+def read_rows(warehouse: cursor, query: str) -> list[dict[str, Any]]:
+    """Returns the rows of a query, each by its columns' names."""
     warehouse.execute(query)
     names = [column.name for column in warehouse.description or ()]
     return [dict(zip(names, values, strict=True)) for values in warehouse.fetchall()]

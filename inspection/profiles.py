@@ -60,7 +60,8 @@ class TrainingProfile(_Part):
         learning_rate: of AdamW at its peak; a cosine takes it to zero after `warmup_epochs`.
         patience: epochs without a better validation loss after which training stops.
         clip_norm: largest norm of the gradient.
-        minimum_per_class: each defect class is shown at least this often an epoch, by repetition.
+        minimum_per_class: images of each defect class in an epoch, by repetition where there are fewer;
+            dbt deals it into the training dataset.
         minimum_rows: fewer training images are refused.
         device: where it runs; there is no quiet move from one to the other.
         precision: of the network's arithmetic; ``bfloat16`` is faster only where the processor has it.

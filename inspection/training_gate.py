@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inspection.errors import CheckFailedError
+from inspection.image_files import find_file_leak
 from inspection.label_quality import LabelLimits, measure_agreement
 from inspection.leakage import find_leaks
 from inspection.warehouse import transaction
@@ -83,7 +84,8 @@ def find_faults(dsn: str, limits: LabelLimits, profile: str) -> tuple[Fault, ...
         profile: of the model that would be trained.
     """
     faults = [*label_faults(dsn, limits, profile)]
-    faults += [Fault(leak.name, leak.evidence) for leak in find_leaks(dsn) if leak.status == "failed"]
+    leaks = (*find_leaks(dsn), find_file_leak(dsn))
+    faults += [Fault(leak.name, leak.evidence) for leak in leaks if leak.status == "failed"]
     if unknown := unknown_labels(dsn):
         faults.append(Fault("known_labels", f"not in the ontology in force: {', '.join(unknown)}"))
     images, minimum = count_images(dsn), limits.minimum_rows.get(profile, 0)

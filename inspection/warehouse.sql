@@ -113,6 +113,14 @@ create table if not exists features.unreadable_images (
     seen_at    timestamptz not null default clock_timestamp()
 );
 
+-- The content of the image files that have been read; the newest reading replaces an older one.
+create table if not exists features.image_files (
+    image_id   text primary key,
+    image_path text not null,
+    sha256     text not null,                      -- of the original file
+    read_at    timestamptz not null default clock_timestamp()
+);
+
 -- What ingestion keeps about itself.
 create schema if not exists ingestion;
 create table if not exists ingestion.progress (

@@ -23,6 +23,7 @@ from packaging.version import Version, parse
 from psycopg2.extensions import parse_dsn
 
 from inspection.errors import ServiceError, SettingsError
+from inspection.profiles import load_profile
 from inspection.settings import Settings
 from inspection.warehouse import ensure_warehouse, transaction
 
@@ -94,13 +95,15 @@ def run_dbt(words: list[str], profiles: Path, target: Path) -> None:
 
 
 def build_words(settings: Settings) -> list[str]:
-    """Returns the words after ``dbt build`` that tell the models which code builds them.
+    """Returns the words after ``dbt build`` that tell the models which code builds them, and for whom.
 
     Models that were built by other code, or before that was noted, are refreshed in full: an increment
     would mix both.
     """
     digest = project_digest()
-    words = ["--vars", json.dumps({"code": digest})]
+    # The same for every build, as dbt reads the project anew when its variables are others.
+    floor = load_profile(settings.profile).training.minimum_per_class
+    words = ["--vars", json.dumps({"code": digest, "minimum_per_class": floor})]
     dsn = settings.dsn("warehouse")
     ensure_warehouse(dsn)
     with transaction(dsn) as warehouse:

@@ -24,6 +24,11 @@ reconciliation = dg.define_asset_job(
     DELETIONS,
     description="What has been deleted at the plant, found by comparing all keys.",
 )
+profile = dg.define_asset_job(
+    "profile",
+    Selection.groups("profile"),
+    description="What the labelled data look like, and lines whose defect rate is elevated.",
+)
 training = dg.define_asset_job(
     "training",
     SPLIT | Selection.groups("features", "training", "evaluation", "deployment"),
@@ -40,4 +45,4 @@ everything = dg.define_asset_job(
     description="Every asset, from the plant's tables to the alerts.",
 )
 
-jobs = [ingest_and_label, calibration, reconciliation, training, monitoring, everything]
+jobs = [ingest_and_label, calibration, reconciliation, profile, training, monitoring, everything]

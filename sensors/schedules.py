@@ -39,6 +39,14 @@ schedules = [
         description="Trains on a new split release.",
         default_status=RUNNING,
     ),
+    # Between two ticks too.
+    dg.ScheduleDefinition(
+        name="daily_at_five",
+        job=job.profile,
+        cron_schedule="37 5 * * *",
+        description="Draws what the labelled data look like, and looks for lines that got worse.",
+        default_status=RUNNING,
+    ),
     # Seven minutes past, when no ingestion begins: both build dbt models.
     dg.ScheduleDefinition(
         name="hourly",

@@ -104,6 +104,7 @@ class _Demo:
         with self.stage("ingestion and labels"):
             run_job(self.settings, "calibration")
             run_job(self.settings, "ingest_and_label")
+            run_job(self.settings, "profile")
 
     def learn(self) -> None:
         """Trains and judges a model; that the gate is closed ends the run, and not the demo."""

@@ -31,6 +31,7 @@ class Example:
         boxes: left, top, right, bottom in pixels of the frame, float32 [K, 4].
         box_classes: index of the class of each box, int64 [K].
         weight: of the image in the loss.
+        repeats: how often it stands in an epoch of training.
     """
 
     frame: Pixels | CachedImage
@@ -38,6 +39,7 @@ class Example:
     boxes: Floats
     box_classes: NDArray[np.int64]
     weight: float
+    repeats: int = 1
 
     def pixels(self) -> Pixels:
         """Returns the frame, decoded if need be."""
@@ -103,7 +105,7 @@ def make_examples(
         boxes, kept = frame_boxes(sample.boxes, image, preprocessing)
         named = np.array([number[sample.boxes[index].defect_class] for index in kept], np.int64)
         frame = image.pixels() if in_memory else image
-        examples.append(Example(frame, targets, boxes, named, sample.sample_weight))
+        examples.append(Example(frame, targets, boxes, named, sample.sample_weight, sample.repeats))
     return examples
 
 
@@ -220,24 +222,3 @@ def collate(items: Sequence[Item], preprocessing: Preprocessing) -> Batch:
         torch.from_numpy(np.stack(cells)),
         torch.tensor(weights, dtype=torch.float32),
     )
-
-
-def repeated(targets: NDArray[np.float32], minimum: int, seed: int) -> NDArray[np.int64]:
-    """Chooses an epoch's images: each once, and those of rare classes again.
-
-    Args:
-        targets: 0 or 1, [N, C].
-        minimum: each class that occurs is shown at least so often.
-        seed: decides which images come again.
-
-    Returns:
-        Indices of images, int64, in no particular order.
-    """
-    rng = np.random.default_rng(seed)
-    chosen = [np.arange(len(targets))]
-    for column in targets.T:
-        (members,) = np.nonzero(column)
-        shown = sum(int(column[part].sum()) for part in chosen)
-        if len(members) and shown < minimum:
-            chosen.append(rng.choice(members, minimum - shown))
-    return np.concatenate(chosen)

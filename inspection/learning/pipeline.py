@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load, save
 
 from inspection.artifacts import get_file, get_record, put_file, put_record
+from inspection.balance import check_floor
 from inspection.cache import Unreadable, read_cache
 from inspection.dataset import Sample, Split, TrainingData, check_classes
 from inspection.errors import InsufficientDataError, OntologyError
@@ -48,12 +49,14 @@ def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, prof
     """Trains on the cache and calibrates on its validation side; returns the id of a `TrainingResult`.
 
     Raises:
-        InsufficientDataError: too few images to train or to calibrate on.
+        InsufficientDataError: too few images to train or to calibrate on, or a dataset that was balanced
+            for another profile.
         OntologyError: a label is of a class that the ontology does not have.
     """
     classes = ontology.defect_ids
     # Of all sides: with a test set that cannot be judged the training would be for nothing.
     check_classes(data.samples, classes, ontology.clean_class.id)
+    check_floor(data, ontology.clean_class.id, profile.training.minimum_per_class)
     training, validation = cached_examples(store, data, classes, profile)
     targets = np.stack([e.targets for e in validation]) if validation else np.zeros((0, len(classes)))
     check_counts(targets, classes, profile.calibration)

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 
 from inspection.learning.results import EpochRecord
 from inspection.metrics import ECE_BINS, TestMetrics
+from inspection.plotting import COLOURS, figure_of, png, style
 
 Floats = NDArray[np.floating[Any]]
-
-# Okabe and Ito's palette: told apart with any colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-STYLES = ("-", "--", "-.", ":")
-LOOK: dict[RcKeyType, Any] = {
-    "font.size": 9,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.3,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
 
 
 def training_curves(history: Sequence[EpochRecord], best_epoch: int) -> bytes:
     """Draws losses and validation AUROC by epoch; returns a PNG."""
-    with _picture(2, (9, 3.4)) as (figure, (losses, quality)):
+    with figure_of(2, (9, 3.4)) as (figure, (losses, quality)):
         epochs = [record.epoch for record in history]
         losses.plot(
             epochs, [r.train_loss for r in history], COLOURS[0], marker="o", label="training (all terms)"
@@ -49,7 +31,7 @@ def training_curves(history: Sequence[EpochRecord], best_epoch: int) -> bytes:
         values = [np.nan if r.validation_auroc is None else r.validation_auroc for r in history]
         quality.plot(epochs, values, COLOURS[2], marker="o")
         quality.set(xlabel="epoch", ylabel="AUROC, mean over classes", title="Validation")
-        return _png(figure)
+        return png(figure)
 
 
 def confusion(metrics: TestMetrics) -> bytes:
@@ -57,7 +39,7 @@ def confusion(metrics: TestMetrics) -> bytes:
     counts = np.array(metrics.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 2.2 + 0.75 * len(counts)
-    with _picture(1, (side + 1, side)) as (figure, (axes,)):
+    with figure_of(1, (side + 1, side)) as (figure, (axes,)):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.5 else "black"
@@ -69,7 +51,7 @@ def confusion(metrics: TestMetrics) -> bytes:
         title = f"Primary label, {metrics.images} test images (count, share of the row)"
         axes.set(xlabel="told by the model", ylabel="true", title=title)
         axes.grid(visible=False)
-        return _png(figure)
+        return png(figure)
 
 
 def reliability(probabilities: Floats, targets: Floats, classes: Sequence[str], ece: float) -> bytes:
@@ -81,7 +63,7 @@ def reliability(probabilities: Floats, targets: Floats, classes: Sequence[str], 
         classes: names, in order.
         ece: expected calibration error, told in the title.
     """
-    with _picture(1, (5, 4.2)) as (figure, (axes,)):
+    with figure_of(1, (5, 4.2)) as (figure, (axes,)):
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
         for number, name in enumerate(classes):
             p, truth = probabilities[:, number], targets[:, number]
@@ -90,49 +72,28 @@ def reliability(probabilities: Floats, targets: Floats, classes: Sequence[str], 
             used = count > 0
             stated = np.bincount(place, p, ECE_BINS)[used] / count[used]
             share = np.bincount(place, truth, ECE_BINS)[used] / count[used]
-            line = axes.plot(stated, share, **_style(number), linewidth=1, label=f"{name} (n={len(p)})")
+            line = axes.plot(stated, share, **style(number), linewidth=1, label=f"{name} (n={len(p)})")
             axes.scatter(stated, share, s=4 + 3 * np.sqrt(count[used]), color=line[0].get_color())
         title = f"Reliability (ECE {ece:.3f}; dot area: images)"
         axes.set(xlabel="stated probability", ylabel="true share", title=title, xlim=(0, 1), ylim=(0, 1))
         axes.legend(fontsize=7)
-        return _png(figure)
+        return png(figure)
 
 
 def precision_recall(probabilities: Floats, targets: Floats, metrics: TestMetrics) -> bytes:
     """Draws precision against recall of each class, with the chosen threshold marked; returns a PNG."""
-    with _picture(1, (5, 4.2)) as (figure, (axes,)):
+    with figure_of(1, (5, 4.2)) as (figure, (axes,)):
         for number, (name, found) in enumerate(metrics.per_class.items()):
             truth = targets[np.argsort(-probabilities[:, number], kind="stable"), number]
             if not truth.sum():
                 continue
             hits = np.cumsum(truth)
             recall, precision = hits / hits[-1], hits / np.arange(1, len(hits) + 1)
-            style = _style(number)
-            axes.plot(recall, precision, **style, linewidth=1.2, label=f"{name} (n={int(truth.sum())})")
+            look = style(number)
+            axes.plot(recall, precision, **look, linewidth=1.2, label=f"{name} (n={int(truth.sum())})")
             if found.recall.value is not None and found.precision.value is not None:
-                axes.plot(found.recall.value, found.precision.value, "o", color=style["color"], markersize=6)
+                axes.plot(found.recall.value, found.precision.value, "o", color=look["color"], markersize=6)
         title = "Precision and recall (dots: chosen thresholds)"
         axes.set(xlabel="recall", ylabel="precision", title=title, xlim=(0, 1.02), ylim=(0, 1.02))
         axes.legend(fontsize=7, loc="lower left")
-        return _png(figure)
-
-
-def _style(number: int) -> dict[str, Any]:
-    return {
-        "color": COLOURS[number % len(COLOURS)],
-        "linestyle": STYLES[number // len(COLOURS) % len(STYLES)],
-    }
-
-
-@contextmanager
-def _picture(columns: int, size: tuple[float, float]) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Yields a figure that no display and no global state of pyplot knows of."""
-    with rc_context(LOOK):
-        figure = Figure(figsize=size, layout="constrained", dpi=120)
-        yield figure, list(np.atleast_1d(figure.subplots(1, columns)))
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        return png(figure)

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, SubsetRandomSampler
 from inspection.errors import InsufficientDataError, SettingsError
 from inspection.imaging import Preprocessing
 from inspection.learning.augmentation import geometric, photometric
-from inspection.learning.data import Batch, Example, FrameDataset, collate, repeated
+from inspection.learning.data import Batch, Example, FrameDataset, collate
 from inspection.learning.losses import box_loss, label_loss
 from inspection.learning.model import DefectNet, grid_size, pool
 from inspection.learning.results import EpochRecord
@@ -113,9 +113,8 @@ class _Loop:
             window=settings.window,
             minimum_visible=profile.augmentation.minimum_visible,
         )
-        self.targets = np.stack([example.targets for example in examples])
-        drawn = len(repeated(self.targets, settings.minimum_per_class, settings.seed))
-        self.steps = math.ceil(drawn / settings.batch_size)
+        self.shown = [index for index, example in enumerate(examples) for _ in range(example.repeats)]
+        self.steps = math.ceil(len(self.shown) / settings.batch_size)
         self.optimizer = create_optimizer_v2(
             self.model, "adamw", lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -135,8 +134,7 @@ class _Loop:
         begun, losses, images = time.perf_counter(), 0.0, 0
         self.model.train()
         for step, batch in enumerate(self._batches(number), start=1):
-            # An epoch with other repetitions may be a step longer than the first.
-            done = (number - 1) * self.steps + min(step, self.steps)
+            done = (number - 1) * self.steps + step
             losses += self._step(batch) * len(batch.images)
             self.schedule.step_update(done)
             images += len(batch.images)
@@ -161,10 +159,8 @@ class _Loop:
 
     def _batches(self, number: int) -> Iterator[Batch]:
         settings = self.profile.training
-        seed = settings.seed * 1_000_003 + number
-        chosen = repeated(self.targets, settings.minimum_per_class, seed)
-        generator = torch.Generator().manual_seed(seed)
-        sampler = SubsetRandomSampler(chosen.tolist(), generator=generator)
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
+        sampler = SubsetRandomSampler(self.shown, generator=generator)
         yield from _loader(
             self.dataset, self.profile.preprocessing, settings.batch_size, sampler, settings.loader_workers
         )

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from inspection.simulation import wear
 from inspection.simulation.cameras import CAMERAS
 from inspection.simulation.parts import PART_TYPES
 from inspection.simulation.tables import instants, uuids
@@ -80,7 +81,7 @@ def plan_production(
     """Plans orders and imaged parts over the `days` before `as_of`.
 
     Lines, part types, cameras and defects are dealt in shuffled rounds, so that each is spread evenly
-    over time.
+    over time; but for the last weeks a worn tool makes one line worse (`inspection.simulation.wear`).
 
     Args:
         rng: source of randomness.
@@ -102,6 +103,7 @@ def plan_production(
     finish = start + (sizes + 2) * cycle
     old = _older(rng, older_orders, end - days * DAY_MS)
     camera = lines[image_order] * 2 + (number + image_order) % 2
+    on_worn_line = lines[image_order] == LINES.index(wear.LINE)
     order_ids = [f"PO-{number:07d}" for number in range(older_orders + count)]
     image_order = image_order + older_orders
     return Production(
@@ -117,7 +119,7 @@ def plan_production(
         captured=captured,
         serials=[f"SN-{order:07d}-{n + 1:03d}" for order, n in zip(image_order, number, strict=True)],
         paths=_paths(camera, captured, images),
-        kinds=_deal_defects(rng, images),
+        kinds=wear.wear_tool(_deal_defects(rng, images), on_worn_line, captured, end),
     )
 
 

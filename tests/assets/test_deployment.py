@@ -145,6 +145,8 @@ def test_a_first_model_waits_though_it_passes(
     (event,) = result.asset_materializations_for_node("shadow_model")
     assert f"vqi approve {bundle[:12]}" in str(event.metadata["production"].value)
     assert event.metadata["shadow"].value == "none"
+    (packed,) = result.asset_materializations_for_node("model_bundle")
+    assert packed.metadata["split release"].value == "release-1"
 
     registry.approve(bundle, actor="ada", reason="the first")
     deploy(put_report(store))  # the same model again does not shadow itself

@@ -123,3 +123,36 @@ def test_an_image_that_is_no_longer_in_the_dataset_does_not_count(
     _, check = make()
     assert check.passed
     assert unreadable(plant) == {}
+
+
+def test_a_copy_of_a_training_image_in_the_test_set_stops_the_run(
+    plant: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "get_settings", lambda: plant)
+    with transaction(plant.dsn("warehouse")) as warehouse:
+        warehouse.execute(
+            "update marts.training_dataset set split = 'test', fold_id = null where image_id >= '50'"
+        )
+
+    def check() -> dg.AssetCheckEvaluation:
+        chosen = [features.image_cache, features.no_file_on_two_sides]
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(chosen, instance=instance, raise_on_error=False)
+        (found,) = result.get_asset_check_evaluations()
+        return found
+
+    assert check().passed
+    save_picture(plant.images / "50.png", picture((), 7)[0])  # the cache has the picture of before
+    assert check().passed
+    (plant.images / "60.png").write_bytes((plant.images / "07.png").read_bytes())
+    with transaction(plant.dsn("warehouse")) as warehouse:
+        warehouse.execute(
+            "update marts.training_dataset set image_id = '60', image_path = '60.png' where image_id = '50'"
+        )
+    found = check()
+    assert (found.passed, found.blocking) == (False, True)
+    assert found.description == (
+        "1 contents on two sides or in two folds, 0 twice in one fold; 60 of 60 files read"
+    )
+    (row,) = found.metadata["evidence"].records  # type: ignore[union-attr]
+    assert (row.data["sides"], row.data["files"]) == ("test, train", "07.png, 60.png")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from assets import features, label_checks, labels, marts, taxonomy_checks, training
+from assets import class_balance, features, label_checks, labels, marts, taxonomy_checks, training
 from assets.training_gate import failed_label_tests, hold_training
 from inspection.errors import CheckFailedError, ServiceError
 from inspection.settings import Settings
@@ -45,7 +45,7 @@ def plant(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
     raw.load(settings)
     limit(settings, above=0.5, stops=True)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (features, label_checks, labels, marts, taxonomy_checks, training):
+        for module in (class_balance, features, label_checks, labels, marts, taxonomy_checks, training):
             patch.setattr(module, "get_settings", lambda: settings)
         materialize(settings, f"{LABEL_JOB} or key:split_release or {DATASET}")
         yield settings

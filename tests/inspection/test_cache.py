@@ -49,6 +49,9 @@ def test_an_image_is_decoded_once(store: LocalStore, root: Path) -> None:
     assert (first.digest, first.images, first.added, first.shards) == (FRAME.digest, 3, 3, 2)
     assert (second.images, second.added, second.shards) == (3, 0, 0)
     assert first.unreadable == second.unreadable == ()
+    assert set(first.hashes) == {"a", "b", "c"}
+    assert second.hashes == first.hashes
+    assert first.hashes["a"] == first.hashes["b"] != first.hashes["c"]  # two pictures of one day are alike
     assert set(read_cache(store, samples, FRAME)) == {"a", "b", "c"}
 
 

@@ -28,7 +28,7 @@ create schema marts;
 create table marts.training_dataset (
     image_id text, release_id text, image_path text, part_type text, camera_id text, line_id text,
     production_order_id text, capture_timestamp timestamptz, label text, labels text[], split text,
-    fold_id smallint, sample_weight double precision
+    fold_id smallint, sample_weight double precision, repeats integer not null default 1
 );
 create table marts.fct_image_boxes (
     annotation_id text, image_id text, defect_class text, bbox_x double precision, bbox_y double precision,
@@ -66,7 +66,8 @@ def run(settings: Settings, *statements: str) -> str:
 
 
 def test_rows_come_with_their_boxes_in_order(settings: Settings) -> None:
-    data = read_training_data(run(settings, MARTS, ROWS, RELEASES))
+    again = "update marts.training_dataset set repeats = 3 where image_id = 'i1'"
+    data = read_training_data(run(settings, MARTS, ROWS, RELEASES, again))
 
     assert data.split_release == "old"  # a newer release may wait for its dataset
     first, second = data.samples
@@ -76,12 +77,13 @@ def test_rows_come_with_their_boxes_in_order(settings: Settings) -> None:
         image_path="a.jpg",
         captured_at=BEGIN,
         fold_id=2,
+        repeats=3,
         boxes=(Box("DENT", 1, 2, 3, 4), Box("DENT", 2.5, 0, 1, 1), Box("RUST", 5, 6, 7, 8)),
     )
     assert (second.image_id, second.label, second.labels, second.boxes) == ("i2", "FINE", (), ())
     assert (second.split, second.fold_id, second.sample_weight) == ("test", None, 1.5)
     assert (second.part_type, second.camera_id, second.line_id) == ("gear", "c2", "l2")
-    assert second.production_order_id == "o2"
+    assert (second.production_order_id, second.repeats) == ("o2", 1)
 
 
 def test_equal_rows_have_an_equal_fingerprint_whatever_the_time_zone(settings: Settings) -> None:
@@ -128,6 +130,7 @@ def test_the_fingerprint_does_not_depend_on_the_order() -> None:
         {"split": "test"},
         {"fold_id": 2},
         {"sample_weight": 1.5},
+        {"repeats": 2},
         {"image_path": "other.png"},
         {"captured_at": BEGIN + timedelta(microseconds=1)},
         {"boxes": ()},

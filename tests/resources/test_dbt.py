@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from inspection.profiles import load_profile
 from inspection.settings import Settings
 from inspection.warehouse import transaction
 from resources import dbt
@@ -72,7 +73,8 @@ def test_models_that_other_code_built_are_refreshed_in_full(settings: Settings) 
                 "insert into builds.progress (model, batch, code) values (%s, 1, %s)", (f"by {code}", code)
             )
 
-    words = ["--vars", json.dumps({"code": project_digest()})]
+    floor = load_profile(settings.profile).training.minimum_per_class
+    words = ["--vars", json.dumps({"code": project_digest(), "minimum_per_class": floor})]
     assert build_words(settings) == [*words, "--full-refresh"], "nothing is known of what there is"
     build_by(project_digest())
     assert build_words(settings) == words

@@ -16,6 +16,7 @@ STAGES: dict[str, tuple[str, list[str]]] = {
     "raw/calibration/camera_config": ("ingestion", []),
     "deletions/quality_vision": ("ingestion", ["raw/quality_vision/defect_annotations"]),
     "marts/fct_image_labels": ("labels", ["raw/quality_vision/defect_annotations"]),
+    "marts/labels_by_plant": ("profile", ["marts/fct_image_labels"]),
     "split_release": ("labels", ["marts/fct_image_labels"]),
     "marts/training_dataset": ("labels", ["split_release"]),
     "image_cache": ("features", ["marts/training_dataset"]),
@@ -49,6 +50,7 @@ def definitions() -> dg.Definitions:
         ("ingest_and_label", [RAW, "marts/fct_image_labels"]),
         ("calibration", [CALIBRATION]),
         ("reconciliation", ["deletions/quality_vision"]),
+        ("profile", ["marts/labels_by_plant"]),
         ("training", ["split_release", "marts/training_dataset", *LEARNING]),
         ("monitoring", MONITORING),
         ("everything", list(STAGES)),
@@ -64,6 +66,7 @@ def test_what_a_job_takes(definitions: dg.Definitions, job: str, expected: list[
     [
         ("every_quarter_of_an_hour", "ingest_and_label", "*/15 * * * *"),
         ("first_of_the_month", "calibration", "0 3 1 * *"),
+        ("daily_at_five", "profile", "37 5 * * *"),
         ("saturday_at_two", "training", "0 2 * * 6"),
         ("hourly", "monitoring", "7 * * * *"),
         ("hourly_reconciliation", "reconciliation", "22 * * * *"),

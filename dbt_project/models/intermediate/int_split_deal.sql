@@ -70,6 +70,7 @@ orders as (
         candidates.label,
         class_counts.images as rarity,
         count(*) over (partition by candidates.production_order_id) as order_images,
+        count(*) over (partition by candidates.production_order_id, candidates.label) as label_images,
         case candidates.policy when 'grouped' then 6 else 5 end as slots
     from candidates
     inner join class_counts on candidates.label = class_counts.label
@@ -84,7 +85,8 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by label order by order_images desc, part_type asc, md5(production_order_id)
+            partition by label
+            order by label_images desc, order_images desc, part_type asc, md5(production_order_id)
         ) - 1 as place,
         -- Where the stratum before left off.
         count(*) over (order by rarity, label range unbounded preceding)

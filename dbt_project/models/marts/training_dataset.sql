@@ -1,5 +1,6 @@
 -- The newest release as it was frozen. The clean class is thinned by hash to its cap; the weight of a
--- row is 1 / the probability that thinning kept it.
+-- row is 1 / the probability that thinning kept it. In training, images of a defect class that is rarer than
+-- the floor come again: each equally often, and by hash some of them once more.
 with
 
 release as (
@@ -43,6 +44,17 @@ labelled as (
     inner join {{ ref('int_images') }} as images on assignments.image_id = images.image_id
     inner join {{ ref('dim_defect_class') }} as classes on labels.label = classes.defect_class
 
+),
+
+thinned as (
+
+    select
+        *,
+        row_number() over (partition by label, split order by md5(image_id)) as place_in_class,
+        count(*) over (partition by label, split) as class_images
+    from labelled
+    where not clean or place <= {{ var('clean_cap') }}
+
 )
 
 select
@@ -61,6 +73,13 @@ select
         when clean then greatest(candidates::double precision / {{ var('clean_cap') }}, 1)
         else 1
     end as sample_weight,
+    case
+        when split = 'train' and not clean and class_images < {{ var('minimum_per_class') }}
+            then (
+                {{ var('minimum_per_class') }} / class_images
+                + (place_in_class <= {{ var('minimum_per_class') }} % class_images)::integer
+            )::integer
+        else 1
+    end as repeats,
     capture_timestamp
-from labelled
-where not clean or place <= {{ var('clean_cap') }}
+from thinned

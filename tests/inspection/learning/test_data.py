@@ -18,7 +18,6 @@ from inspection.learning.data import (
     collate,
     frame_boxes,
     make_examples,
-    repeated,
     touched_cells,
 )
 from tests.inspection.learning.toy import CLASSES, COLUMNS, FRAME, ROWS, picture, sample
@@ -237,31 +236,3 @@ def test_a_batch_holds_what_to_tensor_makes() -> None:
         assert batch.cells.shape == (len(part), 2, *GRID)
         assert batch.weights.tolist() == [item.weight for item in part]
         assert {tensor.dtype for tensor in batch} == {torch.float32}
-
-
-TARGETS = np.zeros((100, 3), np.float32)
-TARGETS[:5, 0] = TARGETS[3:40, 1] = 1  # five of the first, 37 of the second, two of both, none of the third
-
-
-@pytest.mark.parametrize("minimum", [0, 1, 5, 6, 38, 200])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_rare_classes_are_repeated_up_to_the_minimum(minimum: int, seed: int) -> None:
-    chosen = repeated(TARGETS, minimum, seed)
-    shown = TARGETS[chosen].sum(0)
-    assert set(range(100)) <= set(chosen.tolist())
-    assert shown[0] >= max(5, minimum)
-    assert shown[1] >= max(37, minimum)
-    assert shown[2] == 0
-    assert (np.bincount(chosen)[40:] == 1).all()  # clean ones once each
-    assert len(chosen) <= 100 + 2 * minimum
-
-
-def test_classes_that_share_no_image_are_shown_exactly_so_often() -> None:
-    apart = np.repeat(np.eye(3, dtype=np.float32), [2, 7, 30], axis=0)
-    assert apart[repeated(apart, 10, seed=0)].sum(0).tolist() == [10, 10, 30]
-
-
-def test_repetition_is_decided_by_the_seed() -> None:
-    assert np.array_equal(repeated(TARGETS, 50, 3), repeated(TARGETS, 50, 3))
-    assert not np.array_equal(repeated(TARGETS, 50, 3), repeated(TARGETS, 50, 4))
-    assert repeated(np.zeros((0, 2), np.float32), 10, 0).tolist() == []

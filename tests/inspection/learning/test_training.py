@@ -109,7 +109,6 @@ def test_the_validation_loss_is_weighted(
     "changes",
     [
         {"training": {"epochs": 1, "precision": "bfloat16"}},
-        {"training": {"epochs": 1, "minimum_per_class": 60}},
         {"training": {"epochs": 1, "warmup_epochs": 3}},
         {"training": {"epochs": 1}, "loss": {"box_weight": 0}},
         {"training": {"epochs": 1}, "model": {"drop_rate": 0.2, "drop_path_rate": 0.1}},
@@ -122,6 +121,21 @@ def test_other_settings_train_too(
 ) -> None:
     found = brief(training_examples, validation_examples, profile(**changes))
     assert all(math.isfinite(loss) for loss in losses(found))
+
+
+def test_an_image_that_stands_there_again_is_learnt_from_again(
+    training_examples: list[Example], validation_examples: list[Example]
+) -> None:
+    images = 0
+
+    def count(task: str, done: int, total: int, note: str) -> None:
+        nonlocal images
+        images += task == "training"
+
+    again = [replace(e, repeats=3 if n < 2 else 1) for n, e in enumerate(training_examples[:12])]
+    with listening(count):
+        brief(again, validation_examples, profile(training={"epochs": 1, "batch_size": 1}))
+    assert images == 12 + 2 * 2
 
 
 def test_loading_beside_the_loop_changes_nothing(
