@@ -4,9 +4,18 @@
 -- a class whether it is that class.
 with
 
+-- Counted first: there are more annotators than values.
 labels as (
 
-    select * from {{ ref('int_annotator_labels') }} where annotator_count > 1
+    select
+        image_id,
+        plant_id,
+        annotator_count,
+        label,
+        count(*) as votes
+    from {{ ref('int_annotator_labels') }}
+    where annotator_count > 1
+    group by image_id, plant_id, annotator_count, label
 
 ),
 
@@ -22,21 +31,25 @@ scoped as (
         'overall' as scope,
         image_id,
         annotator_count,
-        label
+        label,
+        votes
     from labels
     union all
     select
         'plant:' || plant_id,
         image_id,
         annotator_count,
-        label
-    from labels where plant_id is not null
+        label,
+        votes
+    from labels
+    where plant_id is not null
     union all
     select
         'class:' || classes.defect_class,
         labels.image_id,
         labels.annotator_count,
-        (labels.label = classes.defect_class)::text
+        (labels.label = classes.defect_class)::text,
+        labels.votes
     from labels
     cross join classes
 
@@ -50,7 +63,7 @@ counted as (
         image_id,
         label,
         annotator_count,
-        count(*) as votes
+        sum(votes) as votes
     from scoped
     group by scope, image_id, label, annotator_count
 
@@ -63,7 +76,7 @@ coincidences as (
         scope,
         label,
         sum(votes) as votes,
-        sum(votes * (votes - 1)::numeric / (annotator_count - 1)) as matches
+        sum(votes * (votes - 1) / (annotator_count - 1)) as matches
     from counted
     group by scope, label
 

@@ -1,17 +1,27 @@
 -- Boxes of the labels that the consensus kept; confident annotators only.
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}",
+    indexes=[{'columns': ['image_id']}]
+) }}
+
 with
 
 annotations as (
 
     select *
     from {{ ref('fct_annotations') }}
-    where bbox_x is not null and confidence >= {{ var('minimum_confidence') }}
+    where
+        bbox_x is not null
+        and confidence >= {{ var('minimum_confidence') }}
+        and {{ changed_only('image_id') }}
 
 ),
 
 labels as (
 
-    select * from {{ ref('fct_image_labels') }}
+    select * from {{ ref('fct_image_labels') }} where {{ changed_only('image_id') }}
 
 )
 
