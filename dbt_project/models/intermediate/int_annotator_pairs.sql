@@ -1,9 +1,17 @@
 -- Pairs of confident annotators of one image: did they give it the same primary label?
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}"
+) }}
+
 with
 
 labels as (
 
-    select * from {{ ref('int_annotator_labels') }} where annotator_count > 1
+    select *
+    from {{ ref('int_annotator_labels') }}
+    where annotator_count > 1 and {{ changed_only('image_id') }}
 
 )
 

@@ -3,7 +3,7 @@
     materialized='incremental',
     pre_hook="{{ take_out_changed() }}",
     post_hook="{{ note_changes_taken_in() }}",
-    indexes=[{'columns': ['production_order_id']}]
+    indexes=[{'columns': ['set_aside_for']}]
 ) }}
 
 with

@@ -1,3 +1,10 @@
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ take_out_changed() }}",
+    post_hook="{{ note_changes_taken_in() }}",
+    indexes=[{'columns': ['image_id']}]
+) }}
+
 select
     annotation_id,
     image_id,
@@ -11,4 +18,4 @@ select
     bbox_width,
     bbox_height
 from {{ ref('int_annotations') }}
-where set_aside_for is null
+where set_aside_for is null and {{ changed_only('image_id') }}

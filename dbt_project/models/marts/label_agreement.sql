@@ -5,9 +5,18 @@
 -- Alpha weighs images, where kappa weighs pairs, and allows for the size of the sample.
 with
 
+-- Counted first: few pairs of annotators and of labels stand for many images.
 pairs as (
 
-    select * from {{ ref('int_annotator_pairs') }}
+    select
+        plant_id,
+        annotator_1,
+        annotator_2,
+        label_1,
+        label_2,
+        count(*) as images
+    from {{ ref('int_annotator_pairs') }}
+    group by plant_id, annotator_1, annotator_2, label_1, label_2
 
 ),
 
@@ -23,35 +32,40 @@ scoped as (
         'overall' as scope,
         label_1 as one,
         label_2 as other,
-        true as in_rate
+        true as in_rate,
+        images
     from pairs
     union all
     select
         'plant:' || plant_id,
         label_1,
         label_2,
-        true
+        true,
+        images
     from pairs
     union all
     select
         'annotator:' || annotator_1,
         label_1,
         label_2,
-        true
+        true,
+        images
     from pairs
     union all
     select
         'annotator:' || annotator_2,
         label_1,
         label_2,
-        true
+        true,
+        images
     from pairs
     union all
     select
         'class:' || classes.defect_class,
         (pairs.label_1 = classes.defect_class)::text,
         (pairs.label_2 = classes.defect_class)::text,
-        classes.defect_class in (pairs.label_1, pairs.label_2)
+        classes.defect_class in (pairs.label_1, pairs.label_2),
+        pairs.images
     from pairs
     cross join classes
     union all
@@ -59,7 +73,8 @@ scoped as (
         'pair:' || first_class.defect_class || '/' || second_class.defect_class,
         pairs.label_1,
         pairs.label_2,
-        true
+        true,
+        pairs.images
     from pairs
     cross join classes as first_class
     inner join classes as second_class on first_class.defect_class < second_class.defect_class
@@ -87,9 +102,9 @@ rates as (
 
     select
         scope,
-        count(*) filter (where in_rate) as pairs,
-        count(*) filter (where in_rate and one = other) as agreed,
-        avg((one = other)::integer) as observed
+        coalesce(sum(images) filter (where in_rate), 0) as pairs,
+        coalesce(sum(images) filter (where in_rate and one = other), 0) as agreed,
+        coalesce(sum(images) filter (where one = other), 0) / sum(images) as observed
     from scoped
     group by scope
 
@@ -99,12 +114,14 @@ both_orders as (
 
     select
         scope,
-        one as label
+        one as label,
+        images
     from scoped
     union all
     select
         scope,
-        other
+        other,
+        images
     from scoped
 
 ),
@@ -117,7 +134,7 @@ chance as (
     from (
         select
             scope,
-            count(*)::numeric / sum(count(*)) over (partition by scope) as share
+            sum(images) / sum(sum(images)) over (partition by scope) as share
         from both_orders
         group by scope, label
     ) as shares
