@@ -34,8 +34,12 @@
 {% endmacro %}
 
 {% macro note_changes_taken_in() %}
-    {#- No further than the models that it reads have come. -#}
     {%- if execute -%}
+        {%- if not is_incremental() %}
+            {#- So that the next models and increments are planned by what the new table holds. -#}
+            analyze {{ this }};
+        {%- endif %}
+        {#- No further than the models that it reads have come. #}
         insert into builds.progress (model, batch, code)
         select '{{ this.name }}', min(batch), '{{ var("code") }}' from builds.progress
         where model in ({{ _incremental_parents() }})

@@ -43,6 +43,12 @@ deleted as (
 
 ),
 
+unreadable as (
+
+    select * from {{ source('features', 'unreadable_images') }}
+
+),
+
 changed_images as (
 
     select
@@ -126,9 +132,13 @@ touched as (
     union
     select previous.image_id
     from {{ previous_images }} as previous
-    left join {{ source('features', 'unreadable_images') }} as unreadable
-        on previous.image_id = unreadable.image_id and previous.image_path = unreadable.image_path
+    inner join unreadable on previous.image_id = unreadable.image_id and previous.image_path = unreadable.image_path
     where previous.unreadable_because is distinct from unreadable.reason
+    union
+    select previous.image_id
+    from {{ previous_images }} as previous
+    left join unreadable on previous.image_id = unreadable.image_id and previous.image_path = unreadable.image_path
+    where previous.unreadable_because is not null and unreadable.image_id is null
     union
     -- A model that failed last time has not taken these in.
     select image_id from {{ this }}

@@ -2,8 +2,7 @@
 {{ config(
     materialized='incremental',
     pre_hook="{{ take_out_changed() }}",
-    post_hook="{{ note_changes_taken_in() }}",
-    indexes=[{'columns': ['set_aside_for']}]
+    post_hook="{{ note_changes_taken_in() }}"
 ) }}
 
 with

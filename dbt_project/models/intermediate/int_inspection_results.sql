@@ -3,7 +3,7 @@
     materialized='incremental',
     pre_hook="{{ take_out_changed('result_id') }}",
     post_hook="{{ note_changes_taken_in() }}",
-    indexes=[{'columns': ['image_id']}, {'columns': ['set_aside_for']}]
+    indexes=[{'columns': ['image_id']}]
 ) }}
 
 with
