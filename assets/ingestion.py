@@ -115,7 +115,7 @@ def deletions_asset(name: str) -> dg.AssetsDefinition:
             metadata={
                 "deleted": sum(table.deleted for table in found),
                 "fetched": sum(table.fetched for table in found),
-                "tables": dg.MetadataValue.table(rows),
+                **({"tables": dg.MetadataValue.table(rows)} if rows else {}),  # none was read before
             }
         )
 

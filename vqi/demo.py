@@ -103,6 +103,7 @@ class _Demo:
         """Ingests and labels, as the schedules do."""
         with self.stage("ingestion and labels"):
             run_job(self.settings, "calibration")
+            run_job(self.settings, "reconciliation")  # the plant that a home held before is gone
             run_job(self.settings, "ingest_and_label")
             run_job(self.settings, "profile")
 
