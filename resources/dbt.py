@@ -29,8 +29,8 @@ from inspection.warehouse import ensure_warehouse, transaction
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 PROFILE = "inspection"
-# While one waits for the warehouse, dbt works on another. No more: to replace a view or a table, dbt drops the
-# views that stand on it, and those of several at a time would wait for each other.
+# While one model waits for the warehouse, dbt works on another. No more: to replace a view or a table, dbt
+# drops the views that stand on it, and several at a time would wait for each other.
 THREADS = 2
 EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 MADE_BY_DBT = ("target", "logs", "dbt_packages")
