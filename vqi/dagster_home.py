@@ -49,6 +49,7 @@ def dagster_home(settings: Settings) -> Path:
         "concurrency": {"runs": {"max_concurrent_runs": 2}, "pools": {"default_limit": 1}},
         "freshness": {"enabled": True},
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},  # no letter box for a newsletter before a plant's first look
     }
     file = folder / "dagster.yaml"
     file.touch(mode=0o600)
