@@ -48,6 +48,13 @@
     {%- endif -%}
 {% endmacro %}
 
+{# A hook of models of which few rows are set aside: those are counted and listed after each build. #}
+{% macro index_set_aside() %}
+    {%- if not is_incremental() -%}
+        create index on {{ this }} (set_aside_for) where set_aside_for is not null
+    {%- endif -%}
+{% endmacro %}
+
 {# What int_changes itself needs. #}
 {% macro next_batch() %}
     {%- if execute -%}

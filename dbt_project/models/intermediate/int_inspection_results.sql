@@ -2,7 +2,7 @@
 {{ config(
     materialized='incremental',
     pre_hook="{{ take_out_changed('result_id') }}",
-    post_hook="{{ note_changes_taken_in() }}",
+    post_hook=["{{ index_set_aside() }}", "{{ note_changes_taken_in() }}"],
     indexes=[{'columns': ['image_id']}]
 ) }}
 
