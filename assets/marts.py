@@ -57,6 +57,8 @@ def _build(context: dg.AssetExecutionContext) -> Iterator[Any]:
     if left := end_leftover(target):
         context.log.warning(f"ended {left} process of dbt that a killed run had left")
     dbt = dbt_resource(settings).cli(command, context=context, target_path=target)
+    # Each thread that counts changes the working directory for a while; two of them lose the way back.
+    dbt.postprocessing_threadpool_num_threads = 1
     yield from dbt.stream().fetch_row_counts()
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
@@ -22,6 +22,15 @@ from inspection.errors import SettingsError
 
 DATABASES = ("quality_vision", "qms", "erp", "warehouse", "dagster")
 PLANT_FILE = "plant.json"
+
+
+def _anchored(path: Path) -> Path:
+    # Libraries change the working directory of the process, dbt's among them: what is relative is so to
+    # where the program was started.
+    return path.expanduser().absolute()
+
+
+AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
 
 
 class Settings(BaseSettings):
@@ -56,7 +65,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VQI_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    home: Path = Path(".vqi")
+    home: AnchoredPath = Field(default=Path(".vqi"), validate_default=True)
 
     quality_vision_dsn: str | None = None
     qms_dsn: str | None = None
@@ -65,15 +74,15 @@ class Settings(BaseSettings):
     dagster_dsn: str | None = None
 
     artifacts: str | None = None
-    image_root: Path | None = None
-    calibration_dir: Path | None = None
-    ontology: Path | None = None
-    api_keys: Path | None = None
+    image_root: AnchoredPath | None = None
+    calibration_dir: AnchoredPath | None = None
+    ontology: AnchoredPath | None = None
+    api_keys: AnchoredPath | None = None
     notify: SecretStr = SecretStr("")
     profile: str = "demo"
     alerts: AlertLimits = AlertLimits()
     new_annotations_for_training: int = Field(default=500, ge=1)
-    label_limits: Path | None = None
+    label_limits: AnchoredPath | None = None
     split_policy: Literal["chronological", "grouped"] = "chronological"
     split_window_days: int = Field(default=180, ge=1)
     source_timeout_seconds: float = Field(default=900, gt=0)

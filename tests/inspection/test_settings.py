@@ -36,6 +36,18 @@ def test_defaults_lie_under_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(settings.uses_embedded(database) for database in DATABASES)
 
 
+def test_relative_paths_stay_where_the_program_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VQI_IMAGE_ROOT", "nas")
+    settings = Settings()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert settings.root == tmp_path.resolve() / ".vqi"
+    assert settings.images == tmp_path.resolve() / "nas"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "field", "expected"),
     [
