@@ -30,7 +30,7 @@ from inspection.learning.evaluation import (
     predict_originals,
     target_matrix,
 )
-from inspection.learning.export import CalibratedNet, compare, export_onnx
+from inspection.learning.export import CalibratedNet, compare, export_onnx, in_torch
 from inspection.learning.model import DefectNet
 from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
 from inspection.learning.training import Training, predict_logits, train
@@ -126,9 +126,8 @@ def export_model(
         profile.gate.false_reject_rate,
     )
     frames = _frames(data.side("test")[:PARITY_IMAGES], image_root, profile.preprocessing)
-    parity = compare(
-        model, exported, frames, profile.preprocessing, [thresholds[c] for c in training.classes]
-    )
+    limits = [thresholds[name] for name in training.classes]
+    parity = compare(in_torch(model), exported.run, frames, profile.preprocessing, limits)
     result = ExportResult(
         training=training_id,
         model=put_file(store, "onnx", ".onnx", onnx),
