@@ -127,10 +127,11 @@ def start_model(bundle: Bundle, settings: Settings) -> LiveModel:
     """Builds the inference session of a checked bundle and warms it up.
 
     Raises:
-        BundleError: ONNX Runtime refuses it, or its outputs are not those of the manifest.
+        BundleError: ONNX Runtime refuses it, or its classes or outputs are not those of the manifest.
         SettingsError: the provider asked for is missing.
     """
     manifest = bundle.manifest
     network = OnnxModel(bundle.model, settings.provider, settings.threads)
+    network.check_classes(manifest.classes)
     network.warm_up(manifest.preprocessing.height, manifest.preprocessing.width, len(manifest.classes))
     return LiveModel(bundle.id, manifest, network)

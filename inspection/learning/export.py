@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from inspection.imaging import Pixels, Preprocessing, to_tensor
 from inspection.learning.calibration import Calibration
 from inspection.learning.model import DefectNet, pool
 from inspection.learning.results import Parity
-from inspection.runtime import INPUT, OUTPUTS
+from inspection.runtime import CLASSES, INPUT, OUTPUTS
 
 Array = NDArray[np.float32]
 Judge = Callable[[Array], tuple[Array, Array]]
@@ -49,12 +50,13 @@ class CalibratedNet(nn.Module):
         return probabilities, maps
 
 
-def export_onnx(model: CalibratedNet, preprocessing: Preprocessing) -> bytes:
+def export_onnx(model: CalibratedNet, preprocessing: Preprocessing, classes: Sequence[str]) -> bytes:
     """Exports the network with a free batch size.
 
     Args:
         model: in evaluation mode, on the CPU.
         preprocessing: gives the size of the input.
+        classes: the outputs in order; the file tells them, so that no bundle can mix them up.
     """
     example = torch.zeros(2, 3, preprocessing.height, preprocessing.width)
     with warnings.catch_warnings():
@@ -73,7 +75,9 @@ def export_onnx(model: CalibratedNet, preprocessing: Preprocessing) -> bytes:
             verbose=False,
         )
     assert program is not None  # noqa: S101  # the exporter of dynamo=True returns one
-    data: bytes = program.model_proto.SerializeToString()
+    proto = program.model_proto
+    proto.metadata_props.add(key=CLASSES, value=json.dumps(list(classes)))
+    data: bytes = proto.SerializeToString()
     return data
 
 

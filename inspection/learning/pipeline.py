@@ -110,7 +110,7 @@ def export_model(
     _same_basis(training, data, ontology)
     profile = training.profile
     model = CalibratedNet(load_model(store, training), Calibration(training.slopes, training.offsets)).eval()
-    onnx = export_onnx(model, profile.preprocessing)
+    onnx = export_onnx(model, profile.preprocessing, training.classes)
     exported = OnnxModel(onnx)
     found = predict_originals(
         exported, data.side("validation"), image_root, profile.preprocessing, "thresholds"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from inspection.errors import BundleError
 from inspection.imaging import Pixels, to_tensor
 from inspection.learning.calibration import Calibration
 from inspection.learning.data import Example
@@ -18,7 +19,7 @@ from inspection.learning.results import Parity
 from inspection.learning.training import Training
 from inspection.profiles import ModelProfile
 from inspection.runtime import OnnxModel
-from tests.inspection.learning.toy import FRAME
+from tests.inspection.learning.toy import CLASSES, FRAME
 
 CALIBRATION = Calibration((0.8, 1.3), (0.2, -0.4))
 THRESHOLDS = [0.5, 0.5]
@@ -31,7 +32,7 @@ def network(trained: Training) -> CalibratedNet:
 
 @pytest.fixture(scope="module")
 def exported(network: CalibratedNet) -> OnnxModel:
-    return OnnxModel(export_onnx(network, FRAME), threads=1)
+    return OnnxModel(export_onnx(network, FRAME, CLASSES), threads=1)
 
 
 @pytest.fixture
@@ -64,6 +65,13 @@ def test_onnx_gives_what_torch_gives(network: CalibratedNet, exported: OnnxModel
         assert np.abs(one - another).max() < 1e-5
 
 
+def test_the_file_tells_its_classes(exported: OnnxModel) -> None:
+    exported.check_classes(CLASSES)
+    for other in (CLASSES[::-1], CLASSES[:1], (*CLASSES, "CRACK")):
+        with pytest.raises(BundleError, match=f"tells the classes {', '.join(CLASSES)}, the bundle"):
+            exported.check_classes(other)
+
+
 def test_another_architecture_is_exported_too() -> None:
     torch.manual_seed(0)
     other = DefectNet(ModelProfile(architecture="resnet10t"), classes=2)
@@ -71,7 +79,7 @@ def test_another_architecture_is_exported_too() -> None:
     images = torch.randn(3, 3, 64, 96)
     with torch.inference_mode():
         expected = network(images)[0].numpy()
-    found = OnnxModel(export_onnx(network, FRAME), threads=1).run(images.numpy())[0]
+    found = OnnxModel(export_onnx(network, FRAME, CLASSES), threads=1).run(images.numpy())[0]
     assert np.abs(found - expected).max() < 1e-5
 
 

@@ -12,7 +12,7 @@ from inspection.learning.export import CalibratedNet, compare, export_onnx
 from inspection.learning.training import Training
 from inspection.learning.variants import TOLERANCES, Precision, make_variant
 from inspection.runtime import OnnxModel
-from tests.inspection.learning.toy import FRAME
+from tests.inspection.learning.toy import CLASSES, FRAME
 
 THRESHOLDS = [0.5, 0.5]
 TYPES = {"fp16": onnx.TensorProto.FLOAT16, "int8": onnx.TensorProto.INT8}
@@ -20,7 +20,8 @@ TYPES = {"fp16": onnx.TensorProto.FLOAT16, "int8": onnx.TensorProto.INT8}
 
 @pytest.fixture(scope="module")
 def model(trained: Training) -> bytes:
-    return export_onnx(CalibratedNet(trained.model, Calibration((0.8, 1.3), (0.2, -0.4))).eval(), FRAME)
+    network = CalibratedNet(trained.model, Calibration((0.8, 1.3), (0.2, -0.4))).eval()
+    return export_onnx(network, FRAME, CLASSES)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -38,6 +39,7 @@ def test_a_variant_is_smaller_and_gives_nearly_the_same(
     convolutions = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
     dequantised = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    OnnxModel(variant).check_classes(CLASSES)
     assert {weights[dequantised.get(name, name)] for name in convolutions} == {TYPES[precision]}
 
 
