@@ -168,6 +168,7 @@ class FrameDataset(Dataset[Item]):
         *,
         change: v2.Transform | None = None,
         window: tuple[int, int] | None = None,
+        room: tuple[int, int] | None = None,
         flip: float = 0.0,
         minimum_visible: float = 0.0,
     ) -> None:
@@ -178,12 +179,14 @@ class FrameDataset(Dataset[Item]):
             grid: rows and columns of the activation maps.
             change: random geometric change to image and boxes, from `augmentation.geometric`.
             window: rows and columns of the piece to show; None shows the whole frame.
+            room: of the piece around the window that is changed; None changes the whole frame.
             flip: probability of a flip each way; of the piece, which comes to the same and is cheaper.
             minimum_visible: a defect of whose box less than this share is left, or nothing, loses its
                 label.
         """
         self.examples, self.grid, self.change = examples, grid, change
-        self.window, self.flip, self.minimum_visible = window, flip, minimum_visible
+        self.window, self.room = window, room
+        self.flip, self.minimum_visible = flip, minimum_visible
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -194,6 +197,8 @@ class FrameDataset(Dataset[Item]):
         example = self.examples[index]
         view = View(example.pixels(), example.boxes)
         if self.change is not None:
+            if self.room is not None:
+                view = windowed(view, self.room)
             view = changed(view, self.change)
         if self.window is not None:
             view = windowed(view, self.window)

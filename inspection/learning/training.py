@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, SubsetRandomSampler
 
 from inspection.errors import InsufficientDataError, SettingsError
 from inspection.imaging import Preprocessing
-from inspection.learning.augmentation import geometric, photometric
+from inspection.learning.augmentation import geometric, photometric, turning_room
 from inspection.learning.data import Batch, Example, FrameDataset, collate
 from inspection.learning.losses import box_loss, label_loss
 from inspection.learning.model import DefectNet, grid_size, pool
@@ -101,6 +101,7 @@ class _Loop:
         self.profile, self.examples = profile, examples
         settings, size = profile.training, (profile.preprocessing.height, profile.preprocessing.width)
         shown = settings.window or size
+        room = turning_room(shown, profile.augmentation.rotation_degrees, size)
         torch.manual_seed(settings.seed)
         self.device = torch.device(settings.device)
         self.model = DefectNet(profile.model, classes).to(self.device)
@@ -108,9 +109,10 @@ class _Loop:
         self.dataset = FrameDataset(
             examples,
             grid_size(self.model, *shown),
-            change=geometric(profile.augmentation, size),
+            change=geometric(profile.augmentation, room),
             flip=profile.augmentation.flip,
             window=settings.window,
+            room=room if settings.window else None,
             minimum_visible=profile.augmentation.minimum_visible,
         )
         self.shown = [index for index, example in enumerate(examples) for _ in range(example.repeats)]
