@@ -25,14 +25,16 @@ GATE = "deployment_gate"
     io_manager_key="record_ids",
     description="One model with all that a verdict depends on (models/ in the object store).",
 )
-def model_bundle(context: dg.AssetExecutionContext, test_report: str) -> dg.MaterializeResult[str]:
+def model_bundle(
+    context: dg.AssetExecutionContext, test_report: str, model_variants: str
+) -> dg.MaterializeResult[str]:
     """Judges the model by its test metrics and packs it, whatever the gate says."""
     from inspection.learning.packaging import make_bundle
 
     settings = get_settings()
     store = open_store(settings.artifacts_url)
     with progress_in_log(context):
-        bundle, gate = make_bundle(store, test_report, load_ontology(settings.ontology_file))
+        bundle, gate = make_bundle(store, test_report, load_ontology(settings.ontology_file), model_variants)
     if gate.verdict != "passed":
         tell_of_gate(settings.dsn("warehouse"), bundle, gate)
     return dg.MaterializeResult(

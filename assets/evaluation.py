@@ -50,6 +50,31 @@ def test_report(context: dg.AssetExecutionContext, exported_model: str) -> dg.Ma
     )
 
 
+@dg.asset(
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"onnx"},
+    code_version="1",
+    io_manager_key="record_ids",
+    description="The exported model in 16-bit floats and in 8-bit integers, each judged by itself.",
+)
+def model_variants(context: dg.AssetExecutionContext, test_report: str) -> dg.MaterializeResult[str]:
+    """Offers what gives the model's verdicts and passes the gate by itself; tells why the rest is not."""
+    from inspection.learning.pipeline import evaluate_variants
+    from inspection.learning.results import VariantsResult
+
+    settings = get_settings()
+    store, ontology = open_store(settings.artifacts_url), load_ontology(settings.ontology_file)
+    data = read_training_data(settings.dsn("warehouse"))
+    with progress_in_log(context):
+        found = evaluate_variants(store, test_report, data, ontology, settings.images)
+    variants = get_record(store, VariantsResult, found).variants
+    return dg.MaterializeResult(
+        value=found,
+        metadata={v.precision: f"{'' if v.offered else 'not '}offered: {v.words}" for v in variants},
+    )
+
+
 @dg.asset_check(
     asset=test_report,
     description=f"At most {MAX_CACHE_FLIPS:.0%} of the verdicts differ between original and cached image.",
@@ -69,7 +94,7 @@ def as_cached(test_report: str) -> dg.AssetCheckResult:
 
 
 evaluation_checks = [as_cached]
-evaluation_assets = [test_report]
+evaluation_assets = [test_report, model_variants]
 
 
 def metric_table(metrics: TestMetrics) -> dg.TableMetadataValue:

@@ -1,6 +1,7 @@
 """A model bundle: everything that a verdict depends on, under the name of its own hash.
 
     models/<id>/model.onnx            input `image`, outputs `probabilities` and `activation_maps`
+    models/<id>/model.fp16.onnx       the same in another precision, where that is offered; also int8
     models/<id>/weights.safetensors
     models/<id>/model_card.md
     models/<id>/bundle.json           written last; holds the hash of each other file
@@ -13,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,6 +30,22 @@ from inspection.store import LocalStore, ObjectStore
 PREFIX = "models"
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "model_card.md"
+
+Precision = Literal["fp16", "int8"]
+
+
+def variant_file(precision: Precision) -> str:
+    """Returns the name of the model in another precision."""
+    return f"model.{precision}.onnx"
+
+
+class Variant(BaseModel):
+    """What is known of the model in another precision; its file is in the bundle only if it is offered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offered: bool
+    reason: str
 
 
 class BundleManifest(BaseModel):
@@ -42,6 +60,7 @@ class BundleManifest(BaseModel):
         box_threshold: share of the peak from which a cell of an activation map belongs to the box.
         metrics: test metrics with bounds, from the exported ONNX on original bytes.
         gate: verdict of the deployment gate with its reasons.
+        variants: the model in other precisions, by name.
         sha256: of each other file, by name.
     """
 
@@ -55,6 +74,7 @@ class BundleManifest(BaseModel):
     preprocessing: Preprocessing
     metrics: dict[str, Any]
     gate: dict[str, Any]
+    variants: dict[Precision, Variant] = Field(default_factory=dict)
     profile: str
     architecture: str
     data_fingerprint: str
@@ -87,6 +107,23 @@ class Bundle:
     id: str
     manifest: BundleManifest
     model: bytes
+    variants: Mapping[Precision, bytes] = field(default_factory=dict)
+
+    def in_precision(self, precision: Literal["fp32"] | Precision) -> bytes:
+        """Returns the ONNX file in a precision.
+
+        Raises:
+            BundleError: the bundle does not offer it.
+        """
+        if precision == "fp32":
+            return self.model
+        if precision not in self.variants:
+            told = self.manifest.variants.get(precision)
+            reason = told.reason if told else "it was packed without one"
+            raise BundleError(
+                f"bundle {self.id[:12]} offers no {precision}: {reason}; set VQI_PRECISION=fp32"
+            )
+        return self.variants[precision]
 
 
 def write_bundle(store: ObjectStore, manifest: BundleManifest, files: dict[str, bytes]) -> str:
@@ -162,4 +199,5 @@ def _checked(store: ObjectStore, prefix: str, bundle_id: str) -> Bundle:
             raise BundleError(f"bundle {bundle_id[:12]}: {name} is not the file that bundle.json tells")
     if MODEL not in contents:
         raise BundleError(f"bundle {bundle_id[:12]}: {MODEL} is missing")
-    return Bundle(bundle_id, manifest, contents[MODEL])
+    variants = {p: contents[variant_file(p)] for p in manifest.variants if variant_file(p) in contents}
+    return Bundle(bundle_id, manifest, contents[MODEL], variants)

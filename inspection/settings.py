@@ -52,6 +52,7 @@ class Settings(BaseSettings):
         split_policy: how training, validation and test are dealt (see `inspection.splits`).
         split_window_days: how far back before its date a split release reaches.
         source_timeout_seconds: reading one table of the plant takes no longer, or is given up.
+        precision: of the model in the service; one that its bundle does not offer is refused.
         provider: where the model runs in the service; a provider that is missing is an error.
         threads: threads of one inference; 0 leaves the number to ONNX Runtime (one per core).
         service_concurrency: parts that are worked on at a time; `service_queue` more may wait, and
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
 
     provider: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     threads: int = Field(default=0, ge=0)
     service_concurrency: int = Field(default=2, ge=1)
     service_queue: int = Field(default=50, ge=0)

@@ -131,7 +131,7 @@ def start_model(bundle: Bundle, settings: Settings) -> LiveModel:
         SettingsError: the provider asked for is missing.
     """
     manifest = bundle.manifest
-    network = OnnxModel(bundle.model, settings.provider, settings.threads)
+    network = OnnxModel(bundle.in_precision(settings.precision), settings.provider, settings.threads)
     network.check_classes(manifest.classes)
     network.warm_up(manifest.preprocessing.height, manifest.preprocessing.width, len(manifest.classes))
     return LiveModel(bundle.id, manifest, network)

@@ -1,6 +1,7 @@
-"""The three steps from a training dataset to a judged model; each reads and writes the object store.
+"""The steps from a training dataset to a judged model; each reads and writes the object store.
 
 train_model -> TrainingResult -> export_model -> ExportResult -> evaluate_model -> EvaluationReport
+                                                             -> evaluate_variants -> VariantsResult
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from inspection.balance import check_floor
 from inspection.cache import Unreadable, read_cache
 from inspection.dataset import Sample, Split, TrainingData, check_classes
 from inspection.errors import InsufficientDataError, OntologyError
+from inspection.gate import judge_model
 from inspection.imaging import Pixels, Preprocessing
 from inspection.learning import plots
 from inspection.learning.calibration import Calibration, calibrate, check_counts, choose_thresholds
@@ -32,8 +34,15 @@ from inspection.learning.evaluation import (
 )
 from inspection.learning.export import CalibratedNet, compare, export_onnx, in_torch
 from inspection.learning.model import DefectNet
-from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
+from inspection.learning.results import (
+    EvaluationReport,
+    ExportResult,
+    TrainingResult,
+    Variant,
+    VariantsResult,
+)
 from inspection.learning.training import Training, predict_logits, train
+from inspection.learning.variants import TOLERANCES, make_variant
 from inspection.metrics import TestMetrics
 from inspection.ontology import Ontology
 from inspection.packages import code_revision, package_versions
@@ -43,6 +52,8 @@ from inspection.runtime import OnnxModel
 from inspection.store import ObjectStore
 
 PARITY_IMAGES = 200
+RANGE_IMAGES = 64
+"""Training images from which the ranges of 8-bit activations are taken."""
 
 
 def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, profile: Profile) -> str:
@@ -149,19 +160,8 @@ def evaluate_model(
     export = get_record(store, ExportResult, export_id)
     training = get_record(store, TrainingResult, export.training)
     _same_basis(training, data, ontology)
-    preprocessing = training.profile.preprocessing
     model = OnnxModel(get_file(store, export.model))
-    found = predict_originals(model, data.side("test"), image_root, preprocessing)
-    frames = read_cache(store, found.samples, preprocessing)
-    cached = predict_cached(model, found.samples, frames, preprocessing, len(training.classes))
-    metrics = measure(
-        found,
-        cached,
-        export.thresholds,
-        Calibration(training.slopes, training.offsets),
-        ontology,
-        training.profile.confidence_threshold,
-    )
+    found, metrics = _measured(store, model, export, training, data, ontology, image_root)
     result = EvaluationReport(
         training=export.training,
         export=export_id,
@@ -170,6 +170,43 @@ def evaluate_model(
         unreadable=len(found.unreadable),
     )
     return put_record(store, result)
+
+
+def evaluate_variants(
+    store: ObjectStore, report_id: str, data: TrainingData, ontology: Ontology, image_root: Path
+) -> str:
+    """Makes the exported model in other precisions and judges each; returns the id of a `VariantsResult`.
+
+    Args:
+        store: holds the model's records and files.
+        report_id: of its `EvaluationReport`.
+        data: what it was trained on.
+        ontology: tells which classes are safety-critical.
+        image_root: folder of the originals.
+
+    Raises:
+        InsufficientDataError: the data are not those of the training, or no test image can be read.
+        OntologyError: the ontology has other classes than the model.
+    """
+    evaluated = get_record(store, EvaluationReport, report_id)
+    export = get_record(store, ExportResult, evaluated.export)
+    training = get_record(store, TrainingResult, evaluated.training)
+    _same_basis(training, data, ontology)
+    preprocessing, profile = training.profile.preprocessing, training.profile
+    model = get_file(store, export.model)
+    limits = [export.thresholds[name] for name in training.classes]
+    seen = read_cache(store, data.side("train")[:RANGE_IMAGES], preprocessing)
+    variants: list[Variant] = []
+    for precision, tolerance in TOLERANCES.items():
+        made = make_variant(model, precision, (image.pixels() for image in seen.values()), preprocessing)
+        runtime = OnnxModel(made)
+        frames = _frames(data.side("test")[:PARITY_IMAGES], image_root, preprocessing, precision)
+        parity = compare(OnnxModel(model).run, runtime.run, frames, preprocessing, limits, tolerance)
+        metrics = _measured(store, runtime, export, training, data, ontology, image_root)[1]
+        gate = judge_model(metrics, profile.gate, ontology.safety_critical_ids)
+        key = put_file(store, "onnx", ".onnx", made)
+        variants.append(Variant(precision=precision, model=key, parity=parity, gate=gate))
+    return put_record(store, VariantsResult(report=report_id, variants=tuple(variants)))
 
 
 def load_model(store: ObjectStore, training: TrainingResult) -> DefectNet:
@@ -197,11 +234,38 @@ def cached_examples(
     return examples("train"), examples("validation")
 
 
-def _frames(samples: Sequence[Sample], root: Path, preprocessing: Preprocessing) -> Iterator[Pixels]:
+def _measured(
+    store: ObjectStore,
+    model: OnnxModel,
+    export: ExportResult,
+    training: TrainingResult,
+    data: TrainingData,
+    ontology: Ontology,
+    image_root: Path,
+) -> tuple[Predictions, TestMetrics]:
+    """Judges the originals of the test side; the cache only tells how many verdicts hang on it."""
+    preprocessing = training.profile.preprocessing
+    found = predict_originals(model, data.side("test"), image_root, preprocessing)
+    frames = read_cache(store, found.samples, preprocessing)
+    cached = predict_cached(model, found.samples, frames, preprocessing, len(training.classes))
+    metrics = measure(
+        found,
+        cached,
+        export.thresholds,
+        Calibration(training.slopes, training.offsets),
+        ontology,
+        training.profile.confidence_threshold,
+    )
+    return found, metrics
+
+
+def _frames(
+    samples: Sequence[Sample], root: Path, preprocessing: Preprocessing, task: str = "parity"
+) -> Iterator[Pixels]:
     for number, (_, frame) in enumerate(load_originals(samples, root, preprocessing), start=1):
         if not isinstance(frame, Unreadable):
             yield frame.pixels
-        report("parity", number, len(samples))
+        report(task, number, len(samples))
 
 
 def _plots(

@@ -5,17 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from inspection.bundle import Precision
 from inspection.imaging import Pixels, Preprocessing, to_tensor
 from inspection.runtime import INPUT
 
 Array = NDArray[np.float32]
-Precision = Literal["fp16", "int8"]
 
 TOLERANCES: dict[Precision, float] = {"fp16": 0.01, "int8": 0.05}
 """Largest difference of a probability, or of a cell of a map, from the exported model's. Neither may turn a
