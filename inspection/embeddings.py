@@ -202,15 +202,17 @@ def read_manifest(store: ObjectStore, digest: str) -> Manifest:
         InsufficientDataError: there are none, or the run that makes them has not ended.
         StoreError: it is no manifest of this version.
     """
-    if not store.exists(_manifest_key(digest)):
+    key = _manifest_key(digest)
+    if not store.exists(key):
         raise InsufficientDataError(
             f"there are no embeddings {digest} in {store.url}: materialize image_embeddings first"
         )
     try:
-        return Manifest.model_validate_json(store.get(_manifest_key(digest)))
+        return Manifest.model_validate_json(store.get(key))
     except ValidationError as error:
         raise StoreError(
-            f"{_manifest_key(digest)!r} in {store.url} is no manifest of this version"
+            f"{key!r} in {store.url} is no manifest of this version: delete it and materialize "
+            "image_embeddings again"
         ) from error
 
 

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
-import timm.data
 import torch
+from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
 from inspection.cache import cached_hashes, read_day
@@ -56,7 +56,7 @@ class Embedder:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(profile.seed)
             model = build_backbone(profile, "embedding", num_classes=0)
-        config: dict[str, Any] = timm.data.resolve_data_config({}, model=model)
+        config: dict[str, Any] = resolve_data_config({}, model=model)  # type: ignore[no-untyped-call]
         self.preprocessing = Preprocessing(
             height=profile.height, width=profile.width, mean=config["mean"], std=config["std"]
         )
@@ -108,7 +108,7 @@ class Embedder:
             shape = self.forward(torch.zeros(1, 3, profile.height, profile.width)).shape
         except (AssertionError, RuntimeError) as error:  # timm's and torch's ways to refuse a size
             raise SettingsError(
-                f"{profile.architecture} takes no images of {profile.height} rows and {profile.width} columns "
+                f"{profile.architecture} takes no images of {profile.height}x{profile.width} pixels "
                 f"({' '.join(str(error).split())}): change embedding.height and embedding.width"
             ) from error
         if len(shape) != 2:

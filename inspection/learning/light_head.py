@@ -106,9 +106,8 @@ def train_light_head(store: ObjectStore, data: TrainingData, ontology: Ontology,
     classes = ontology.defect_ids
     check_classes(data.samples, classes, ontology.clean_class.id)
     digest = embedding_digest(profile.embedding, profile.preprocessing)
-    training, validation, test = (
-        read_side(store, data.side(side), classes, digest) for side in ("train", "validation", "test")
-    )
+    samples = data.side("train"), data.side("validation"), data.side("test")
+    training, validation, test = (read_side(store, side, classes, digest) for side in samples)
     head = fit_light_head(training, validation)
     backbone = read_manifest(store, digest).backbone
     untold = ", ".join(classes[index] for index in head.untold)

@@ -52,7 +52,7 @@ class DefectNet(nn.Module):
         self.factor = profile.space_to_depth
         self.backbone: Any = _backbone(profile)
         self.dropout = nn.Dropout2d(profile.drop_rate)
-        features: int = self.backbone.num_features  # type: ignore[assignment]
+        features: int = self.backbone.num_features
         self.head = nn.Conv2d(features, classes, kernel_size=1)
         nn.init.constant_(self.head.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 

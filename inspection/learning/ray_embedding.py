@@ -45,12 +45,12 @@ def embed_on_ray(
     if not orders:
         return
     with _connected(address):
-        gpus = int(ray.cluster_resources().get("GPU", 0))
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        gpus, cores = int(resources.get("GPU", 0)), int(resources["CPU"])
         if profile.device == "cuda" and not gpus:
             raise SettingsError(
                 "embedding.device is cuda, and the Ray cluster has no GPU: add one, or set it to cpu"
             )
-        cores = int(ray.cluster_resources()["CPU"])
         # One core is left to reading.
         actors = gpus if profile.device == "cuda" else max(1, cores - 1)
         ray.data.DataContext.get_current().execution_options.preserve_order = True
