@@ -5,6 +5,7 @@ from dagster_dlt import DagsterDltResource
 
 from assets.class_balance import balance_checks
 from assets.deployment import deployment_assets, deployment_checks
+from assets.embeddings import embedding_assets
 from assets.evaluation import evaluation_assets, evaluation_checks
 from assets.features import feature_assets, feature_checks
 from assets.ingestion import ingestion_assets
@@ -28,6 +29,7 @@ defs = Definitions(
         *mart_assets,
         *profile_assets,
         *feature_assets,
+        *embedding_assets,
         *training_assets,
         *evaluation_assets,
         *deployment_assets,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
 
-from inspection.dataset import Sample
+from inspection.dataset import Sample, by_day
 from inspection.errors import ImageError, NotAnImageError
 from inspection.imaging import Pixels, Preprocessing, Window, decode, inspect_header, load_frame
 from inspection.progress import report
@@ -134,13 +133,13 @@ def build_cache(
         preprocessing: how they are seen; another one is another cache.
         image_root: folder of the originals.
     """
-    days = _by_day(samples)
+    days = by_day(samples)
     total = sum(len(day) for day in days.values())
     images = added = shards = 0
     unreadable: list[Unreadable] = []
     hashes: dict[str, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for day, wanted in sorted(days.items()):
+        for day, wanted in days.items():
             kept = _read_shard(store, _key(preprocessing, day))
             missing = [sample for sample in wanted if sample.image_id not in kept]
             for result in pool.map(lambda s: _load(s, preprocessing, image_root), missing):
@@ -163,9 +162,30 @@ def read_cache(
 ) -> dict[str, CachedImage]:
     """Returns the cached images of the samples by image id; those not in the cache are left out."""
     found: dict[str, CachedImage] = {}
-    for day, wanted in sorted(_by_day(samples).items()):
-        shard = _read_shard(store, _key(preprocessing, day))
-        found |= {s.image_id: shard[s.image_id] for s in wanted if s.image_id in shard}
+    for day, wanted in by_day(samples).items():
+        found |= read_day(store, day, [sample.image_id for sample in wanted], preprocessing)
+    return found
+
+
+def read_day(
+    store: ObjectStore, day: str, image_ids: Iterable[str], preprocessing: Preprocessing
+) -> dict[str, CachedImage]:
+    """Returns the cached images of one day, ``YYYY-MM-DD``; those not in the cache are left out."""
+    shard = _read_shard(store, _key(preprocessing, day))
+    return {image_id: shard[image_id] for image_id in image_ids if image_id in shard}
+
+
+def cached_hashes(
+    store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing
+) -> dict[str, str]:
+    """Returns the SHA-256 of the original file by image id, of those samples that are in the cache."""
+    found: dict[str, str] = {}
+    for day, wanted in by_day(samples).items():
+        key = _key(preprocessing, day)
+        if store.exists(key):
+            table = pq.read_table(BytesIO(store.get(key)), columns=["image_id", "sha256"])
+            hashes = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+            found |= {s.image_id: hashes[s.image_id] for s in wanted if s.image_id in hashes}
     return found
 
 
@@ -192,13 +212,6 @@ def _load(sample: Sample, preprocessing: Preprocessing, root: Path) -> CachedIma
         original_height=frame.original_height,
         part_found=frame.part_found,
     )
-
-
-def _by_day(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
-    days: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        days[sample.day.isoformat()].append(sample)
-    return days
 
 
 def _key(preprocessing: Preprocessing, day: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -88,6 +88,14 @@ class TrainingData:
         """Returns the data without the images that are not named, such as unreadable ones."""
         kept = set(image_ids)
         return TrainingData(self.split_release, tuple(s for s in self.samples if s.image_id in kept))
+
+
+def by_day(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Deals samples by their day of capture, ``YYYY-MM-DD``, in order of the days."""
+    days: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        days[sample.day.isoformat()].append(sample)
+    return dict(sorted(days.items()))
 
 
 def read_training_data(dsn: str) -> TrainingData:

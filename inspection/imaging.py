@@ -184,12 +184,31 @@ def load_frame(data: bytes, preprocessing: Preprocessing) -> Frame:
         window = Window(x, y, *size)
         pixels = pixels[y : y + size[1], x : x + size[0]]
     return Frame(
-        pixels=_resize(pixels, preprocessing.width, preprocessing.height),
+        pixels=resized(pixels, preprocessing.height, preprocessing.width),
         window=_scaled(window, header.width / columns, header.height / rows),
         original_width=header.width,
         original_height=header.height,
         part_found=found,
     )
+
+
+def resized(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Brings an image to a size: by area averaging when it shrinks, else linearly.
+
+    Args:
+        pixels: uint8 RGB, [h, w, 3].
+        height: rows of the result.
+        width: columns of the result.
+
+    Returns:
+        uint8 RGB, [height, width, 3], contiguous.
+    """
+    if pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    shrinks = pixels.shape[0] >= height and pixels.shape[1] >= width
+    # Area averaging is the right filter for shrinking and keeps thin defects; it cannot enlarge.
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)
 
 
 def to_tensor(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -209,15 +228,6 @@ def to_tensor(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float3
     normalised = np.multiply(planes, scale, dtype=np.float32, casting="unsafe", order="C")
     normalised -= shift
     return normalised
-
-
-def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    if pixels.shape[:2] == (height, width):
-        return np.ascontiguousarray(pixels)
-    shrinks = pixels.shape[0] >= height and pixels.shape[1] >= width
-    # Area averaging is the right filter for shrinking and keeps thin defects; it cannot enlarge.
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)
 
 
 def _scaled(window: Window, by_x: float, by_y: float) -> Window:

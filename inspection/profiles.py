@@ -21,27 +21,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelProfile(_Part):
-    """The network.
+class BackboneProfile(_Part):
+    """A network of timm and where its first weights come from.
 
     Attributes:
         architecture: a timm model name; ours are registered in `inspection.learning.backbones`.
-        pretrained: where the backbone's first weights come from: random, timm's, or `weights_file`.
+        pretrained: where the weights come from: random, timm's, or `weights_file`.
         weights_file: safetensors file of the backbone, for ``pretrained: file``.
         weights_sha256: its hash; another file is refused.
-        space_to_depth: factor by which pixels are moved into channels before the backbone.
-        output_stride: of the backbone, counted after `space_to_depth`; 32 is timm's default.
-        drop_rate: dropout before the head; likewise `drop_path_rate` in the backbone.
     """
 
     architecture: str
     pretrained: Literal["none", "imagenet", "file"] = "none"
     weights_file: Path | None = None
     weights_sha256: str | None = None
-    space_to_depth: int = Field(default=1, ge=1)
-    output_stride: Literal[4, 8, 16, 32] = 32
-    drop_rate: float = Field(default=0.0, ge=0, lt=1)
-    drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -51,6 +44,40 @@ class ModelProfile(_Part):
                 "pretrained: file goes with weights_file and weights_sha256, and only they with it"
             )
         return self
+
+
+class ModelProfile(BackboneProfile):
+    """The network.
+
+    Attributes:
+        space_to_depth: factor by which pixels are moved into channels before the backbone.
+        output_stride: of the backbone, counted after `space_to_depth`; 32 is timm's default.
+        drop_rate: dropout before the head; likewise `drop_path_rate` in the backbone.
+    """
+
+    space_to_depth: int = Field(default=1, ge=1)
+    output_stride: Literal[4, 8, 16, 32] = 32
+    drop_rate: float = Field(default=0.0, ge=0, lt=1)
+    drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
+
+
+class EmbeddingProfile(BackboneProfile):
+    """The frozen network whose pooled features stand for an image.
+
+    Attributes:
+        height: rows that the network sees; likewise `width`.
+        seed: of random weights.
+        batch_size: images in one pass.
+        device: where it runs; there is no quiet move from one to the other.
+    """
+
+    architecture: str = "resnet50"
+    pretrained: Literal["none", "imagenet", "file"] = "imagenet"
+    height: int = Field(default=224, gt=0)
+    width: int = Field(default=224, gt=0)
+    seed: int = 0
+    batch_size: int = Field(default=32, gt=0)
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 class TrainingProfile(_Part):
@@ -156,6 +183,7 @@ class Profile(_Part):
 
     name: str
     model: ModelProfile
+    embedding: EmbeddingProfile = EmbeddingProfile()
     preprocessing: Preprocessing
     training: TrainingProfile
     augmentation: Augmentation = Augmentation()
