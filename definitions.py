@@ -7,6 +7,7 @@ from assets.class_balance import balance_checks
 from assets.deployment import deployment_assets, deployment_checks
 from assets.evaluation import evaluation_assets, evaluation_checks
 from assets.features import feature_assets, feature_checks
+from assets.gauge import gauge_assets
 from assets.ingestion import ingestion_assets
 from assets.label_checks import label_checks
 from assets.label_profile import profile_assets, profile_checks
@@ -28,6 +29,7 @@ defs = Definitions(
         *mart_assets,
         *profile_assets,
         *feature_assets,
+        *gauge_assets,
         *training_assets,
         *evaluation_assets,
         *deployment_assets,

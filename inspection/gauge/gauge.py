@@ -21,8 +21,6 @@ from inspection.gauge.specification import Specification
 
 UNKNOWN_CAMERA = "no calibration of the camera"
 TOO_FEW_PARTS = "too few good parts of the part type to know the gauge's repeatability"
-LARGEST_SHARE = 10.0
-"""A deviation of more tolerances says no more: it is a wrong part, or a wrong outline."""
 
 
 class _Model(BaseModel):
@@ -68,11 +66,9 @@ class Fit(_Model):
         Args:
             reading: an applied one.
         """
-        worst = reading.worst
-        if worst is None:
+        if reading.not_applicable is not None:
             return {}
-        score = min(worst.share, LARGEST_SHARE)
-        logits = {name: fit.slope * score + fit.offset for name, fit in self.classes.items()}
+        logits = {name: fit.slope * reading.score + fit.offset for name, fit in self.classes.items()}
         return {name: float(np.exp(-np.logaddexp(0, -logit))) for name, logit in logits.items()}
 
     def measurements(self, reading: Reading) -> Measurements:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+LARGEST_SHARE = 10.0
+"""A deviation of more tolerances says no more: it is a wrong part, or a wrong outline."""
+
 
 class PixelBox(NamedTuple):
     """A rectangle in pixels of the image as sent."""
@@ -65,6 +68,11 @@ class Reading(BaseModel):
     def worst(self) -> Measured | None:
         """The dimension that uses most of its tolerance; None without any."""
         return max(self.dimensions, key=lambda found: found.share, default=None)
+
+    @property
+    def score(self) -> float:
+        """The worst dimension's deviation in tolerances, at most `LARGEST_SHARE`; 0 without any."""
+        return min(self.worst.share, LARGEST_SHARE) if self.worst else 0.0
 
     def without(self, reason: str) -> Reading:
         """Returns the reading as one that says nothing, for a reason."""
