@@ -4,6 +4,7 @@
     models/<id>/model.fp16.onnx       the same in another precision, where that is offered; also int8
     models/<id>/weights.safetensors
     models/<id>/model_card.md
+    models/<id>/gauge.json            only with a dimension gauge
     models/<id>/bundle.json           written last; holds the hash of each other file
 
 ``<id>`` is the SHA-256 of ``bundle.json``: nothing in a bundle can change without its name changing.
@@ -23,6 +24,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspection.errors import BundleError, StoreError
+from inspection.gauge.gauge import Gauge
 from inspection.imaging import Preprocessing
 from inspection.ontology import Ontology
 from inspection.store import LocalStore, ObjectStore
@@ -30,6 +32,7 @@ from inspection.store import LocalStore, ObjectStore
 PREFIX = "models"
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "model_card.md"
+GAUGE = "gauge.json"
 
 Precision = Literal["fp16", "int8"]
 
@@ -102,12 +105,13 @@ class BundleManifest(BaseModel):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that passed its checks."""
+    """A bundle that passed its checks; `gauge` is None for one without a dimension gauge."""
 
     id: str
     manifest: BundleManifest
     model: bytes
     variants: Mapping[Precision, bytes] = field(default_factory=dict)
+    gauge: Gauge | None = None
 
     def in_precision(self, precision: Literal["fp32"] | Precision) -> bytes:
         """Returns the ONNX file in a precision.
@@ -153,8 +157,8 @@ def load_bundle(store: ObjectStore, bundle_id: str) -> Bundle:
     """Reads a bundle and refuses it unless everything fits.
 
     Raises:
-        BundleError: not complete, not the bytes that its name and hashes promise, or a model whose
-            outputs are not the manifest's classes.
+        BundleError: not complete, not the bytes that its name and hashes promise, or a model or gauge
+            whose classes are not the manifest's.
     """
     return _checked(store, f"{PREFIX}/{bundle_id}/", bundle_id)
 
@@ -200,4 +204,15 @@ def _checked(store: ObjectStore, prefix: str, bundle_id: str) -> Bundle:
     if MODEL not in contents:
         raise BundleError(f"bundle {bundle_id[:12]}: {MODEL} is missing")
     variants = {p: contents[variant_file(p)] for p in manifest.variants if variant_file(p) in contents}
-    return Bundle(bundle_id, manifest, contents[MODEL], variants)
+    gauge = _gauge(contents[GAUGE], manifest, bundle_id) if GAUGE in contents else None
+    return Bundle(bundle_id, manifest, contents[MODEL], variants, gauge)
+
+
+def _gauge(text: bytes, manifest: BundleManifest, bundle_id: str) -> Gauge:
+    try:
+        gauge = Gauge.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(f"bundle {bundle_id[:12]}: {GAUGE} does not fit: {error}") from error
+    if strange := set(gauge.fit.classes) - set(manifest.classes):
+        raise BundleError(f"bundle {bundle_id[:12]}: {GAUGE} judges {sorted(strange)}, the model does not")
+    return gauge
