@@ -10,10 +10,11 @@ import psycopg2
 import pytest
 
 from inspection.errors import ImportDataError
-from inspection.importers.coco import import_coco
-from inspection.importers.coco_file import read_coco
+from inspection.importers.coco import read_coco
+from inspection.importers.importing import ImportOptions, ImportReport, import_set
 from inspection.importers.taxonomy import derive_ontology
 from inspection.ontology import DefectClass, Ontology, load_ontology
+from inspection.progress import listening
 from inspection.settings import Settings
 
 Document = dict[str, Any]
@@ -40,6 +41,12 @@ def write(folder: Path, images: list[Document], annotations: list[Document]) -> 
     return folder
 
 
+def import_coco(
+    settings: Settings, folder: Path, ontology: Ontology | None = None, **options: Any
+) -> ImportReport:
+    return import_set(settings, read_coco(folder), ImportOptions(**options), ontology)
+
+
 def query(settings: Settings, database: str, text: str) -> list[tuple[Any, ...]]:
     with psycopg2.connect(settings.dsn(database)) as connection, connection.cursor() as cursor:
         cursor.execute(text)
@@ -63,8 +70,9 @@ def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> N
         image(4),
     ]
     folder = write(tmp_path / "Rusty", images, [annotation(1, 1), annotation(2, 1), annotation(3, 3, 2)])
-    told: list[tuple[int, int]] = []
-    report = import_coco(settings, folder, progress=lambda *now: told.append(now))
+    told: list[tuple[str, int, int]] = []
+    with listening(lambda task, done, total, _: told.append((task, done, total))):
+        report = import_coco(settings, folder)
     rows = query(settings, "quality_vision", IMAGES)
     assert [row[1:] for row in rows] == [
         ("left", "rusty", "Rusty/images/1.jpg", "2020-09-05 16:18:14"),
@@ -88,10 +96,13 @@ def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> N
         ("right", "line-import", 1),
     ]
     assert (report.images, report.annotations, report.groups) == (4, 4, 3)
-    assert (report.annotated_images, report.declared_clean, report.unlabelled) == (1, 1, 1)
+    assert (report.annotated_images, report.annotated_clean) == (1, 1)
+    assert (report.declared_clean, report.unlabelled) == (1, 1)
+    assert report.labels == {"deep rust": 2, "no defect": 2}
+    assert report.repeats == 0
     assert report.without_time == 2
     assert report.bad == {}
-    assert told[-1] == (4, 4)
+    assert told[-1] == ("import", 4, 4)
     assert (settings.images / "Rusty/images/1.jpg").samefile(folder / "images/1.jpg")
     assert load_ontology(settings.ontology_file) == report.ontology
     assert report.ontology.defect_ids == ("DEEP_RUST",)
