@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
 from inspection.errors import ImportDataError
@@ -16,6 +15,7 @@ from inspection.importers.taxonomy import derive_ontology
 from inspection.ontology import DefectClass, Ontology, load_ontology
 from inspection.progress import listening
 from inspection.settings import Settings
+from tests.inspection.importers.sets import query
 
 Document = dict[str, Any]
 
@@ -47,19 +47,11 @@ def import_coco(
     return import_set(settings, read_coco(folder), ImportOptions(**options), ontology)
 
 
-def query(settings: Settings, database: str, text: str) -> list[tuple[Any, ...]]:
-    with psycopg2.connect(settings.dsn(database)) as connection, connection.cursor() as cursor:
-        cursor.execute(text)
-        rows = cursor.fetchall()
-    connection.close()
-    return rows
-
-
 IMAGES = """select image_id::text, production_order_id, part_type, image_path,
     to_char(capture_timestamp at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
     from inspection.image_metadata order by image_path, image_id"""
 ANNOTATIONS = """select m.image_path, a.defect_type, a.bounding_box, a.confidence
-    from inspection.defect_annotations a join inspection.image_metadata m using (image_id) order by 1, 2"""
+    from inspection.defect_annotations a join inspection.image_metadata m using (image_id) order by 1, 2, 3"""
 
 
 def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> None:
@@ -156,6 +148,25 @@ def test_bad_entries_are_counted_and_loaded(settings: Settings, tmp_path: Path) 
     }
     assert len(query(settings, "quality_vision", IMAGES)) == 3
     assert report.annotations == 5
+
+
+def test_what_json_allows_and_a_table_does_not(settings: Settings, tmp_path: Path) -> None:
+    annotations = [
+        annotation(1, 1, bbox=[float("nan"), 20, 30, 40]),
+        annotation(1, 1, bbox="zero \0 byte"),
+        annotation(2, 1, bbox=None),
+        {**annotation(3, 1), "image_id": [1]},
+    ]
+    report = import_coco(settings, write(tmp_path / "set", [image(1)], annotations))
+    assert report.bad == {"broken box": 2, "annotation id twice": 1, "annotation of an unknown image": 1}
+    assert [row[2] for row in query(settings, "quality_vision", ANNOTATIONS)] == [
+        "'zero \\x00 byte'",
+        "[nan, 20, 30, 40]",
+        None,
+    ]
+    broken = write(tmp_path / "broken", [image(1, group="zero \0 byte")], [annotation(1, 1)])
+    with pytest.raises(ImportDataError, match="zero byte"):
+        import_coco(settings, broken)
 
 
 def test_a_folder_inside_the_image_root_stays_in_place(settings: Settings, tmp_path: Path) -> None:
