@@ -6,7 +6,6 @@ import getpass
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,10 +19,11 @@ from inspection.settings import Settings, get_settings
 from inspection.simulation.line import LinePart, LineReport, run_line
 from inspection.store import open_store
 from resources.dbt import build_docs
-from vqi import demo_report
+from vqi import demo_report, import_report
 from vqi.console import progress_bars
 from vqi.demo_report import DemoReport, rows
-from vqi.filling import bar, fill_from_coco, fill_simulated
+from vqi.demo_source import DemoSource
+from vqi.filling import bar, fill_imported, fill_simulated
 from vqi.materialize import check_states, materialize, newest_record, run_job
 from vqi.programs import ensure_started, stop_all
 from vqi.supervisor import wait_until
@@ -33,21 +33,19 @@ GATE = ("deployment_gate",)
 RATE = 12.0
 """Parts per second that the cameras of the replay show; eight cameras, a part each two thirds of a second."""
 INSPECTOR = "demo-inspector"
-SIMULATED = "simulated"
 
 
-def run_demo(source: str, images: int, console: Console) -> DemoReport:
+def run_demo(source: DemoSource, console: Console) -> DemoReport:
     """Runs everything on the embedded services, prints the report, and writes it as JSON.
 
     Args:
-        source: ``simulated``, or ``coco:`` and a folder with a labelled data set.
-        images: that the simulated plant has.
+        source: what fills the plant.
         console: where the page goes.
 
     Raises:
         InspectionError: a stage did not do its part.
     """
-    demo = _Demo(source, images, console)
+    demo = _Demo(source, console)
     demo.fill()
     demo.label()
     demo.learn()
@@ -64,8 +62,8 @@ def run_demo(source: str, images: int, console: Console) -> DemoReport:
 class _Demo:
     """The stages, each of which uses what those before it left."""
 
-    def __init__(self, source: str, images: int, console: Console) -> None:
-        self.source, self.images, self.console = source, images, console
+    def __init__(self, source: DemoSource, console: Console) -> None:
+        self.source, self.console = source, console
         self.begun = time.monotonic()
         self.stage_seconds: dict[str, float] = {}
         self.bundle: str
@@ -94,10 +92,15 @@ class _Demo:
             # What an earlier demo left running would label and train beside this one.
             stop_all(self.settings)
             ensure_started(self.settings, "postgres")
-            if self.source == SIMULATED:
-                fill_simulated(self.settings, images=self.images)
-            else:
-                fill_from_coco(self.settings, Path(self.source.removeprefix("coco:")))
+            source = self.source
+            if source.format_name is None:
+                fill_simulated(self.settings, images=source.images)
+                return
+            done = fill_imported(
+                self.settings, source.format_name, source.folder, source.options, ontology=source.ontology
+            )
+        for line in import_report.lines(done):
+            self.console.print(f"  {line}", markup=False)
 
     def label(self) -> None:
         """Ingests and labels, as the schedules do."""
@@ -168,7 +171,7 @@ class _Demo:
             rates |= {f"{name} precision": of_class.precision.model_dump()}
             rates |= {f"{name} recall": of_class.recall.model_dump()}
         return DemoReport(
-            source=self.source,
+            source=self.source.text,
             seconds=round(time.monotonic() - self.begun, 1),
             stage_seconds=self.stage_seconds,
             source_rows=demo_report.source_counts(
