@@ -5,7 +5,8 @@ that travels in the model bundle:
 
     bytes --inspect_header--> Header --decode--> RGB pixels --crop, resized--> Frame --to_tensor--> float32
 
-What was cached larger than the network sees it comes down by `resized` too. Nothing else in the project decodes an image for a network.
+What was cached larger than the network sees it comes down by `resized` too. Nothing else in the project
+decodes an image for a network.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Preprocessing(BaseModel):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def cached(self, short_side: int) -> Preprocessing:
-        """Returns the settings of frames that are kept for later: the same window, its shorter side this long.
+        """Returns how frames are kept for later: the same window, its shorter side this long.
 
         Never smaller than the network's input, as nothing would bring the detail back.
 

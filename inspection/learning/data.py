@@ -108,12 +108,8 @@ def make_examples(
         targets[[number[name] for name in sample.labels]] = 1
         boxes, kept = frame_boxes(sample.boxes, image, preprocessing)
         named = np.array([number[sample.boxes[index].defect_class] for index in kept], np.int64)
-        weight, repeats, size = (
-            sample.sample_weight,
-            sample.repeats,
-            (preprocessing.height, preprocessing.width),
-        )
-        example = Example(image, targets, boxes, named, weight, repeats, size)
+        size = (preprocessing.height, preprocessing.width)
+        example = Example(image, targets, boxes, named, sample.sample_weight, sample.repeats, size)
         examples.append(replace(example, frame=example.pixels()) if in_memory else example)
     return examples
 

@@ -14,9 +14,11 @@ from assets import features
 from inspection.cache import Unreadable
 from inspection.settings import Settings
 from inspection.warehouse import transaction
+from resources.artifacts import Artifacts
 from tests.inspection.learning.toy import picture, save_picture
 from tests.inspection.test_dataset import MARTS
 
+RESOURCES = {"artifacts": Artifacts()}
 COUNT = 60  # of which one may be unreadable, and not two
 
 
@@ -50,7 +52,10 @@ def make(
     def run() -> tuple[Mapping[str, Any], dg.AssetCheckEvaluation]:
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                [features.image_cache, features.mostly_readable], instance=instance, raise_on_error=False
+                [features.image_cache, features.mostly_readable],
+                instance=instance,
+                resources=RESOURCES,
+                raise_on_error=False,
             )
         (event,) = result.asset_materializations_for_node("image_cache")
         (check,) = result.get_asset_check_evaluations()
@@ -77,6 +82,12 @@ def test_all_images_are_readable(plant: Settings, make: Callable[[], Any]) -> No
     assert (told["images"], told["added"], told["unreadable"]) == (COUNT, COUNT, 0)
     assert check.passed
     assert unreadable(plant) == {}
+    assert told["frame"] == "416 x 832 pixels"  # of the demo's profile
+    (camera,) = told["quality by camera"].records
+    assert (camera.data["camera"], camera.data["images"]) == ("c1", COUNT)
+    # The toy's background is 100 to 140 grey, even numbers as likely as odd ones; nothing is clipped.
+    assert 115 < camera.data["brightness 5 %"] <= camera.data["brightness 95 %"] < 125
+    assert camera.data["black_share 95 %"] == camera.data["white_share 95 %"] == 0
     assert make()[0]["added"] == 0
 
 
@@ -137,7 +148,7 @@ def test_a_copy_of_a_training_image_in_the_test_set_stops_the_run(
     def check() -> dg.AssetCheckEvaluation:
         chosen = [features.image_cache, features.no_file_on_two_sides]
         with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(chosen, instance=instance, raise_on_error=False)
+            result = dg.materialize(chosen, instance=instance, resources=RESOURCES, raise_on_error=False)
         (found,) = result.get_asset_check_evaluations()
         return found
 
