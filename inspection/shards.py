@@ -28,10 +28,13 @@ GROUP = 256
 def encode_shard(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Returns the file of rows that come in the order of their `image_id`."""
     buffer, left = BytesIO(), iter(rows)
-    # A JPEG does not compress further, and no two rows have one in common.
-    with pq.ParquetWriter(
-        buffer, schema, compression="none", use_dictionary=False, write_statistics=False
-    ) as writer:
+    options = {
+        "compression": "none",  # a JPEG does not compress further, and no two rows have one in common
+        "use_dictionary": False,
+        "write_statistics": False,
+        "write_page_checksum": True,
+    }
+    with pq.ParquetWriter(buffer, schema, **options) as writer:
         while group := list(islice(left, GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))
     return buffer.getvalue()
@@ -71,6 +74,9 @@ def read_rows(
         StoreError: there is no such shard, or it is damaged.
     """
     with _opened(store, key) as file:
+        absent = [name for name in columns if name not in file.schema_arrow.names]
+        if absent:
+            raise StoreError(_damaged(store, key, f"it has no {', '.join(absent)}"))
         for group in range(file.num_row_groups):
             if wanted is not None and wanted.isdisjoint(_ids(file, group)):
                 continue
@@ -95,9 +101,12 @@ def _ids(file: pq.ParquetFile, group: int) -> list[str]:
 def _opened(store: ObjectStore, key: str) -> Iterator[pq.ParquetFile]:
     with store.open(key) as source:
         try:
-            with pq.ParquetFile(source) as file:
+            with pq.ParquetFile(source, page_checksum_verification=True) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
-            raise StoreError(
-                f"{key!r} in {store.url} is damaged: {error}; delete it, and it is made anew"
-            ) from error
+            reason = " ".join(str(error).split())
+            raise StoreError(_damaged(store, key, reason)) from error
+
+
+def _damaged(store: ObjectStore, key: str, reason: str) -> str:
+    return f"{key!r} in {store.url} is damaged: {reason}; delete it, and it is made anew"

@@ -127,9 +127,11 @@ def proxy_before(server: str) -> Iterator[Proxy]:
             for name, value in headers.items():
                 if name.lower() not in {"content-length", "connection", "transfer-encoding"}:
                     self.send_header(name, value)
-            # A HEAD tells the length of what it does not send.
-            length = headers["Content-Length"] if self.command == "HEAD" else str(len(body))
-            self.send_header("Content-Length", length)
+            if self.command == "HEAD":  # tells the length of what it does not send
+                body = b""
+                self.send_header("Content-Length", headers.get("Content-Length", "0"))
+            else:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

@@ -202,14 +202,8 @@ def test_open_store_takes_the_usual_aws_variables(s3_url: str, monkeypatch: pyte
 
 def test_a_bucket_that_is_not_there_is_a_store_error(s3: S3Client) -> None:
     store = S3Store(s3, "nowhere")
-    for use in (
-        store.get,
-        store.exists,
-        store.list,
-        store.sizes,
-        store.delete,
-        lambda key: store.put(key, b""),
-    ):
+    reads = (store.get, store.open, store.exists, store.list, store.sizes, store.delete)
+    for use in (*reads, lambda key: store.put(key, b"")):
         with pytest.raises(StoreError, match=r"s3://nowhere: .*check VQI_ARTIFACTS"):
             use("a")
 
