@@ -47,7 +47,7 @@ def measure_quality(pixels: Pixels) -> ImageQuality:
     Args:
         pixels: uint8 RGB, [H, W, 3], not empty.
     """
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     histogram = np.bincount(grey.ravel(), minlength=256)
     return ImageQuality(
         sharpness=sharpness(grey),
