@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,9 @@ from inspection.imaging import Pixels, Preprocessing, Window, decode, inspect_he
 from inspection.progress import report
 from inspection.shards import extended_shard, read_rows
 from inspection.store import ObjectStore
+
+AHEAD = 64
+"""Images that are decoded ahead of the shard's writing."""
 
 # With other columns, `cache_manifest.LAYOUT` must be another.
 SCHEMA = pa.schema(
@@ -196,20 +201,19 @@ def build_cache(
     written: dict[str, ShardEntry] = {}
     unreadable: list[Unreadable] = []
     files: dict[str, FileFacts] = {}
+    load = partial(_load, preprocessing=preprocessing, root=image_root)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for day, wanted in sorted(days.items()):
             key = shard_key(folder, day) if day in present else None
             known = _facts(store, key) if key else {}
-            missing = [sample for sample in wanted if sample.image_id not in known]
-            loaded = [*pool.map(lambda s: _load(s, preprocessing, image_root), missing)]
-            unreadable += [result for result in loaded if isinstance(result, Unreadable)]
-            rows = [result for result in loaded if isinstance(result, _Row)]
-            known |= {row.image.image_id: row.facts for row in rows}
-            if rows:
-                data = extended_shard(store, key, SCHEMA, (row.as_dict() for row in rows))
+            before = len(known)
+            missing = {sample.image_id: sample for sample in wanted if sample.image_id not in known}
+            rows = _loaded(pool, load, [missing[name] for name in sorted(missing)], known, unreadable)
+            if first := next(rows, None):  # with none to add, the shard need not be read
+                data = extended_shard(store, key, SCHEMA, chain([first], rows))
                 store.put(shard_key(folder, day), data)
                 written[day] = describe(len(known), data)
-            added += len(rows)
+            added += len(known) - before
             files |= {s.image_id: known[s.image_id] for s in wanted if s.image_id in known}
             images += len(wanted)
             report("image cache", images, total, f"{len(unreadable)} unreadable")
@@ -271,6 +275,23 @@ def _load(sample: Sample, preprocessing: Preprocessing, root: Path) -> _Row | Un
         part_found=frame.part_found,
     )
     return _Row(image, FileFacts(sha256, len(data), measure_quality(frame.pixels)))
+
+
+def _loaded(
+    pool: Executor,
+    load: Callable[[Sample], _Row | Unreadable],
+    samples: Sequence[Sample],
+    facts: dict[str, FileFacts],
+    unreadable: list[Unreadable],
+) -> Iterator[dict[str, Any]]:
+    """Yields rows of what can be read, in order, a few ahead of who takes them; notes facts and failures."""
+    for start in range(0, len(samples), AHEAD):
+        for result in pool.map(load, samples[start : start + AHEAD]):
+            if isinstance(result, Unreadable):
+                unreadable.append(result)
+            else:
+                facts[result.image.image_id] = result.facts
+                yield result.as_dict()
 
 
 def _by_day(samples: Iterable[Sample]) -> dict[str, list[Sample]]:

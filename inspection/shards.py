@@ -49,14 +49,14 @@ def extended_shard(
         store: keeps the shard.
         key: of it; None when there is none yet.
         schema: of all rows.
-        rows: of images that are not in the shard, in any order.
+        rows: of images that are not in the shard, in order.
 
     Raises:
         StoreError: the shard is damaged.
     """
     by_id = itemgetter(ID)
     kept = read_rows(store, key, schema.names) if key else iter(())
-    return encode_shard(schema, heapq.merge(sorted(rows, key=by_id), kept, key=by_id))
+    return encode_shard(schema, heapq.merge(rows, kept, key=by_id))
 
 
 def read_rows(
