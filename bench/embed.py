@@ -39,7 +39,7 @@ def run() -> Result:
     with tempfile.TemporaryDirectory(prefix="vqi-bench-") as folder:
         samples = _photographs(Path(folder), 64)
         plant = _compare(Path(folder), samples, RESNET50, Preprocessing(height=SIDE, width=SIDE), 5, SECONDS)
-        small = _compare(Path(folder), samples, demo.embedding, demo.preprocessing, 7, SECONDS / 3)
+        small = _compare(Path(folder), samples, demo.embedding, demo.cached_preprocessing, 7, SECONDS / 3)
     return {
         "name": "embed",
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inspection.cache_manifest import cache_digest
 from inspection.dataset import Sample, by_day
 from inspection.errors import InsufficientDataError, StoreError
 from inspection.imaging import Preprocessing
@@ -148,7 +149,7 @@ def embedding_digest(profile: EmbeddingProfile, cache: Preprocessing) -> str:
     """
     # How many images a pass takes, and where it runs, does not change what comes out.
     text = profile.model_dump_json(exclude={"batch_size", "device", "weights_file"})
-    return hashlib.sha256(f"{VERSION}{text}{cache.model_dump_json()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{VERSION}{text}{cache_digest(cache)}".encode()).hexdigest()[:16]
 
 
 def update_embeddings(

@@ -16,6 +16,7 @@ from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
 from inspection.cache import cached_hashes, read_day
+from inspection.cache_manifest import cache_digest
 from inspection.dataset import Sample
 from inspection.embeddings import (
     Backbone,
@@ -130,7 +131,7 @@ def embed_images(
     Raises:
         SettingsError: as `Embedder`.
     """
-    settings, cache = profile.embedding, profile.preprocessing
+    settings, cache = profile.embedding, profile.cached_preprocessing
     embedder = Embedder(settings if ray_address is None else settings.model_copy(update={"device": "cpu"}))
     if ray_address is None:
         embed = partial(embed_here, embedder, store, cache, settings.batch_size)
@@ -140,7 +141,7 @@ def embed_images(
         embed = partial(embed_on_ray, ray_address, settings, embedder.backbone, store.url, cache)
     hashes = cached_hashes(store, samples, cache)
     digest = embedding_digest(settings, cache)
-    return update_embeddings(store, samples, hashes, digest, embedder.backbone, cache.digest, embed)
+    return update_embeddings(store, samples, hashes, digest, embedder.backbone, cache_digest(cache), embed)
 
 
 def embed_here(

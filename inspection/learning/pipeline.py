@@ -20,7 +20,7 @@ from inspection.cache import Unreadable, read_cache
 from inspection.dataset import Sample, Split, TrainingData, check_classes
 from inspection.errors import InsufficientDataError, OntologyError
 from inspection.gate import judge_model
-from inspection.imaging import Pixels, Preprocessing
+from inspection.imaging import Pixels, Preprocessing, resized
 from inspection.learning import plots
 from inspection.learning.calibration import Calibration, calibrate, check_counts, choose_thresholds
 from inspection.learning.data import Example, make_examples
@@ -207,10 +207,11 @@ def evaluate_variants(
     preprocessing, profile = training.profile.preprocessing, training.profile
     model = get_file(store, export.model)
     limits = [export.thresholds[name] for name in training.classes]
-    seen = read_cache(store, data.side("train")[:RANGE_IMAGES], preprocessing)
+    seen = read_cache(store, data.side("train")[:RANGE_IMAGES], profile.cached_preprocessing)
     variants: list[Variant] = []
     for precision, tolerance in TOLERANCES.items():
-        made = make_variant(model, precision, (image.pixels() for image in seen.values()), preprocessing)
+        shown = (resized(i.pixels(), preprocessing.height, preprocessing.width) for i in seen.values())
+        made = make_variant(model, precision, shown, preprocessing)
         runtime = OnnxModel(made)
         frames = _frames(data.side("test")[:PARITY_IMAGES], image_root, preprocessing, precision)
         parity = compare(OnnxModel(model).run, runtime.run, frames, preprocessing, limits, tolerance)
@@ -237,7 +238,7 @@ def cached_examples(
 ) -> tuple[list[Example], list[Example]]:
     """Returns the training and the validation side from the cache."""
     wanted = (*data.side("train"), *data.side("validation"))
-    cached = read_cache(store, wanted, profile.preprocessing)
+    cached = read_cache(store, wanted, profile.cached_preprocessing)
     in_memory = profile.training.frames_in_memory
 
     def examples(split: Split) -> list[Example]:
@@ -258,7 +259,7 @@ def _measured(
     """Judges the originals of the test side; the cache only tells how many verdicts hang on it."""
     preprocessing = training.profile.preprocessing
     found = predict_originals(model, data.side("test"), image_root, preprocessing)
-    frames = read_cache(store, found.samples, preprocessing)
+    frames = read_cache(store, found.samples, training.profile.cached_preprocessing)
     cached = predict_cached(model, found.samples, frames, preprocessing, len(training.classes))
     calibration = Calibration(training.slopes, training.offsets)
     if gauge := second_judge(store, export.gauge, data):
