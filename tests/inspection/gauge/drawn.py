@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.gauge.calibration import Camera
+from inspection.gauge.gauge import ClassFit, Fit, Gauge
 from inspection.gauge.plan import Plan
 from inspection.gauge.specification import Specification
 
@@ -41,6 +42,16 @@ PLAN = Plan.model_validate(
 SPECIFICATIONS = {
     "stepped": Specification(revision=1, nominal=SIZES, tolerance=dict.fromkeys(SIZES, TOLERANCE))
 }
+
+
+def gauge(measured: str, camera: str = "cam-gauge") -> Gauge:
+    """Returns a gauge for the stepped plate: at the tolerance a half, half as much beyond it 0.98."""
+    fit = Fit(
+        classes={measured: ClassFit(slope=8, offset=-8, positives=20, negatives=80)},
+        repeatability_mm={"stepped": dict.fromkeys(SIZES, 0.01)},
+        bias_mm={},
+    )
+    return Gauge(plan=PLAN, specifications=SPECIFICATIONS, cameras={camera: CAMERA}, fit=fit)
 
 
 @dataclass(frozen=True)
