@@ -147,23 +147,30 @@ CAMERAS = camera_history(
 INSTRUMENT = Instrument(PLAN, SPECIFICATIONS, CAMERAS)
 
 
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStore, Path, TrainingData]:
-    """42 parts, every third with a bore too wide or too narrow; one more by a camera without a scale."""
-    folder = tmp_path_factory.mktemp("gauge")
+def stepped_plates(root: Path, other: str | None = None) -> TrainingData:
+    """Writes 42 parts, every third with a bore too wide or too narrow; and one by a camera without a scale.
+
+    Every fourth is labelled with another class as well, if one is given.
+    """
     rng = np.random.default_rng(5)
     samples = []
     for number in range(42):
         wrong = number % 3 == 0
         bore = SIZES["bore"] + rng.normal(0, 0.05) + wrong * rng.choice([-1, 1]) * rng.uniform(1, 2)
         name = f"part-{number:02}"
-        save_picture(folder / f"{name}.png", stepped(SIZES | {"bore": bore}, Pose(turn=rng.uniform(-3, 3))))
+        save_picture(root / f"{name}.png", stepped(SIZES | {"bore": bore}, Pose(turn=rng.uniform(-3, 3))))
         side = "validation" if number < 12 else "test" if number < 21 else "train"
         fold = {"validation": 5, "test": None, "train": 1}[side]
-        labels = ("SIZE",) if wrong else ()
+        labels = [*(["SIZE"] if wrong else []), *([other] if other and number % 4 == 0 else [])]
         samples.append(sample(name, labels, split=side, fold_id=fold, part_type="stepped"))
     samples.append(replace(samples[-1], image_id="unseen", camera_id="blind"))
-    return LocalStore(folder / "store"), folder, TrainingData("r1", tuple(samples))
+    return TrainingData("r1", tuple(samples))
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStore, Path, TrainingData]:
+    folder = tmp_path_factory.mktemp("gauge")
+    return LocalStore(folder / "store"), folder, stepped_plates(folder)
 
 
 @pytest.fixture(scope="module")
