@@ -184,6 +184,7 @@ class S3Store:
             except self._client.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] != "404":
                     raise
+                self.exists(key)  # a bucket that is not there gives the same answer: this one says so
                 raise StoreError(f"no object {key!r} in {self.url}") from error
 
         def fetch(first: int, last: int) -> bytes:
