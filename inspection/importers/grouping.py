@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inspection.errors import ImportDataError
 from inspection.importers.labelled import LabelledImage, LabelledSet
+from inspection.ontology import Ontology
 from inspection.progress import report
 
 GROUP = "group"
@@ -81,6 +82,18 @@ def repeats_across_orders(images: Sequence[LabelledImage], repeats: Sequence[Seq
     for image in images:
         orders[image.file_name].add(image.group)
     return sum(len(same) - 1 for same in repeats if len(set().union(*(orders[name] for name in same))) > 1)
+
+
+def contradictions(
+    images: Sequence[LabelledImage], repeats: Sequence[Sequence[str]], taxonomy: Ontology
+) -> int:
+    """Counts the contents whose files have labels of different classes; one without a label says nothing."""
+    told: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
+    for image in images:
+        words = {annotation.category for annotation in image.annotations}
+        if words:
+            told[image.file_name].add(frozenset(taxonomy.resolve(word) or word for word in words))
+    return sum(len(set().union(*(told[name] for name in same))) > 1 for same in repeats)
 
 
 def unite_repeats(

@@ -27,7 +27,12 @@ import pyarrow as pa
 
 from inspection.importers.calibration import write_import_calibration
 from inspection.importers.files import place_images
-from inspection.importers.grouping import find_repeats, repeats_across_orders, unite_repeats
+from inspection.importers.grouping import (
+    contradictions,
+    find_repeats,
+    repeats_across_orders,
+    unite_repeats,
+)
 from inspection.importers.images import READABLE
 from inspection.importers.labelled import LabelledSet
 from inspection.importers.rows import (
@@ -131,6 +136,7 @@ def import_set(
         rows.add(image)
     place = place_images(settings, data.folder, names)
     bad["missing image file"] += place.missing
+    bad["content under different labels"] += contradictions(data.images, repeats, taxonomy)
     bad["image twice"] += sum(bool(image.twin) for image in data.images)
     bad["neither JPEG nor PNG"] += sum(PurePosixPath(name).suffix.lower() not in READABLE for name in names)
     orders = order_table(data, times)

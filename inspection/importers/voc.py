@@ -50,48 +50,59 @@ def read_voc(folder: Path) -> LabelledSet:
     if not names:
         raise ImportDataError(f"no image below {folder}: the annotations want theirs")
     sizes = read_sizes(folder, names, bad)
-    by_stem: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        by_stem[PurePosixPath(name).stem].append(name)
-    images = []
+    search = _Search(names)
+    images, unread = [], set[str]()
     for file in files:
-        if (image := _image(folder, file, by_stem, sizes, bad)) is not None:
-            images.append(image)
-    if not any(image.annotations or not image.annotation_unread for image in images):
+        root = parse_xml(folder / file)
+        if root is None or root.tag != "annotation":
+            bad["unreadable annotation file" if root is None else "XML file that is no annotation"] += 1
+            unread.update(search(file))
+        elif len(found := search(file, _file_name(root))) > 1:
+            bad["annotation file that fits several images"] += 1
+            unread.update(found)
+        else:
+            images.append(_image(file, root, found[0] if found else None, sizes, bad))
+    if not images:
         raise ImportDataError(f"none of {len(files)} XML files below {folder} is a Pascal VOC annotation")
     told = {image.file_name for image in images}
-    images += [LabelledImage(name, *sizes[name], group=name) for name in names if name not in told]
+    images += [
+        LabelledImage(name, *sizes[name], group=name, annotation_unread=name in unread)
+        for name in names
+        if name not in told
+    ]
     images.sort(key=lambda image: image.file_name)
     return LabelledSet(folder, _categories(images), with_twins(images), bad)
 
 
+class _Search:
+    """Finds the images that an XML file may mean, by the rule above."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
+        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
+        for name in names:
+            self._by_stem[PurePosixPath(name).stem].append(name)
+            self._by_name[PurePosixPath(name).name].append(name)
+
+    def __call__(self, file: str, named: str = "") -> list[str]:
+        """Returns one image, none where there is none, or those that are as near as each other."""
+        candidates = self._by_stem.get(PurePosixPath(file).stem) or self._by_name.get(named, [])
+        shared = [len(PurePosixPath(commonpath((file, name))).parts) for name in candidates]
+        return [name for name, folders in zip(candidates, shared, strict=True) if folders == max(shared)]
+
+
+def _file_name(root: ET.Element) -> str:
+    return PurePosixPath((_text(root, "filename") or "").replace("\\", "/")).name
+
+
 def _image(
-    folder: Path,
-    file: str,
-    by_stem: Mapping[str, Sequence[str]],
-    sizes: Mapping[str, tuple[int, int]],
-    bad: Counter[str],
-) -> LabelledImage | None:
-    """Reads one XML file; None when no table can hold what it tells."""
-    root = parse_xml(folder / file)
-    if root is not None and root.tag != "annotation":
-        bad["XML file that is no annotation"] += 1
-        return None
-    bad["unreadable annotation file"] += root is None
-    named = PurePosixPath((_text(root, "filename") or "").replace("\\", "/")).name
-    stem = PurePosixPath(file).stem
-    candidates = by_stem.get(stem) or [
-        name for name in by_stem.get(PurePosixPath(named).stem, ()) if PurePosixPath(name).name == named
-    ]
-    name = _nearest(file, candidates)
-    if candidates and name is None:
-        bad["annotation file that fits several images"] += 1
-        return None
-    if root is None:
-        return LabelledImage(name, *sizes[name], group=name, annotation_unread=True) if name else None
+    file: str, root: ET.Element, name: str | None, sizes: Mapping[str, tuple[int, int]], bad: Counter[str]
+) -> LabelledImage:
+    """Returns what an XML file tells of its image; one without a file gets a name, for the quarantine."""
     told = (_whole(_text(root, "size/width")), _whole(_text(root, "size/height")))
-    if name is None:  # no such file: the row goes to quarantine
-        name, size = (PurePosixPath(file).parent / (named or stem)).as_posix(), told
+    if name is None:
+        path = PurePosixPath(file)
+        name, size = (path.parent / (_file_name(root) or path.stem)).as_posix(), told
     else:
         size = sizes[name]
         bad["size unlike the image file's"] += 0 not in (*size, *told) and size != told
@@ -122,18 +133,6 @@ def parse_xml(path: Path) -> ET.Element | None:
 class _Builder(ET.TreeBuilder):
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise ValueError(f"document type {name}")
-
-
-def _nearest(file: str, candidates: Sequence[str]) -> str | None:
-    """Returns the candidate that shares most leading folders with the file; None when two share as many."""
-    ranked = sorted((-_shared(file, name), name) for name in candidates)
-    if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
-        return None
-    return ranked[0][1]
-
-
-def _shared(file: str, other: str) -> int:
-    return len(PurePosixPath(commonpath((file, other))).parts)
 
 
 def _box(found: ET.Element) -> Box | BrokenBox | None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from inspection.importers.importing import ImportOptions
 from inspection.settings import Settings
 from tests.inspection.importers.sets import picture, query, text, voc_xml
+from vqi.demo_source import DemoSource
 from vqi.main import main
 from vqi.origin import filled_by
 
@@ -70,3 +72,12 @@ def test_other_rows_are_overwritten_only_on_demand(
     assert "--replace" in capsys.readouterr().err
     assert main(["import", "folder", str(tmp_path / "two"), "--replace"]) == 0
     assert capsys.readouterr().out.startswith("two: 1 images")
+
+
+def test_the_demo_takes_each_format_with_its_options() -> None:
+    options = ImportOptions(group="(?P<group>x)", clean=("fine",))
+    for name in ("coco", "voc", "yolo", "folder"):
+        source = DemoSource.parse(f"{name}:/data/a:b", 60, options, Path("own.json"))
+        assert (source.format_name, source.folder) == (name, Path("/data/a:b"))
+        assert (source.options, source.ontology) == (options, Path("own.json"))
+    assert DemoSource.parse("simulated", 60, ImportOptions(), None).format_name is None

@@ -14,14 +14,16 @@ from scipy.sparse.csgraph import connected_components
 from inspection.errors import ImportDataError
 from inspection.importers.folder import read_folder
 from inspection.importers.grouping import (
+    contradictions,
     find_repeats,
     group_by_path,
     repeats_across_orders,
     unite_repeats,
 )
 from inspection.importers.importing import ImportOptions, import_set
-from inspection.importers.labelled import LabelledImage, LabelledSet
+from inspection.importers.labelled import Annotation, LabelledImage, LabelledSet
 from inspection.importers.readers import read_labelled
+from inspection.importers.taxonomy import derive_ontology
 from inspection.settings import Settings
 from tests.inspection.importers.sets import picture, query
 
@@ -72,6 +74,7 @@ def test_equal_content_is_told_and_can_share_an_order(module_settings: Settings,
     data = read_folder(folder)
     report = import_set(module_settings, data, ImportOptions())
     assert (report.repeats, report.repeats_united, report.groups) == (3, False, 6)
+    assert report.bad == {"content under different labels": 1}, "1 is good and has a dent"
     united = import_set(module_settings, data, ImportOptions(group_duplicates=True))
     assert (united.repeats, united.repeats_united, united.groups) == (3, True, 3)
     assert query(module_settings, "erp", ORDERS) == [
@@ -92,6 +95,18 @@ def test_copies_in_one_order_are_no_news(tmp_path: Path) -> None:
     assert repeats_across_orders(one, repeats) == 0
     two = [*one[:2], LabelledImage("c.jpg", 1, 1, group="h")]
     assert repeats_across_orders(two, repeats) == 2
+
+
+def test_labels_contradict_by_class_and_not_by_word() -> None:
+    words = {"a.jpg": ["dent", "Dent"], "b.jpg": ["DENT"], "c.jpg": [], "d.jpg": ["hole"], "e.jpg": ["ok"]}
+    images = [
+        LabelledImage(name, 1, 1, group=name, annotations=tuple(Annotation(word, word) for word in found))
+        for name, found in words.items()
+    ]
+    taxonomy = derive_ontology("set", ["dent", "hole"])
+    assert contradictions(images, [("a.jpg", "b.jpg", "c.jpg")], taxonomy) == 0
+    assert contradictions(images, [("a.jpg", "b.jpg", "c.jpg"), ("d.jpg", "e.jpg")], taxonomy) == 1
+    assert contradictions(images, [], taxonomy) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12))

@@ -103,6 +103,7 @@ def test_bad_input_is_counted_and_loaded(module_settings: Settings, tmp_path: Pa
     text(folder / "nameless.xml", "<annotation><object/></annotation>")
     text(folder / "renamed.xml", voc_xml("f.jpg", ("dent", 1, 1, 2, 2)))
     text(folder / "other.xml", "<project/>")
+    picture(folder / "other.jpg", 9)
     report = import_set(module_settings, read_voc(folder), ImportOptions(unannotated_is_clean=True))
     assert report.bad == {
         "unreadable image file": 1,
@@ -116,7 +117,10 @@ def test_bad_input_is_counted_and_loaded(module_settings: Settings, tmp_path: Pa
         "neither JPEG nor PNG": 1,
     }
     assert [row[0] for row in query(module_settings, "quality_vision", IMAGES)] == [
-        *(f"set/{name}" for name in ("gone.jpg", *(f"images/{n}.jpg" for n in "abcdef"), "nameless")),
+        *(
+            f"set/{name}"
+            for name in ("gone.jpg", *(f"images/{n}.jpg" for n in "abcdef"), "nameless", "other.jpg")
+        ),
     ]
     labels = query(module_settings, "quality_vision", ANNOTATIONS)
     assert [(row[0], row[1]) for row in labels] == [
@@ -128,8 +132,8 @@ def test_bad_input_is_counted_and_loaded(module_settings: Settings, tmp_path: Pa
         ("set/images/e.jpg", "dent"),
         ("set/images/f.jpg", "dent"),
         ("set/nameless", "object without a name"),
-    ], "b.jpg has an annotation that nobody can read: it is not clean, and waits for one"
-    assert (report.declared_clean, report.unlabelled) == (2, 1)
+    ], "b.jpg and other.jpg have an annotation that nobody can read: they are not clean, and wait for one"
+    assert (report.declared_clean, report.unlabelled) == (2, 2)
 
 
 def test_of_several_images_the_nearest(tmp_path: Path) -> None:
@@ -147,6 +151,8 @@ def test_of_several_images_the_nearest(tmp_path: Path) -> None:
         "train/images/1.jpg": ["of train"],
     }
     assert bad(data) == {"annotation file that fits several images": 1}
+    unread = [image.file_name for image in data.images if image.annotation_unread]
+    assert unread == ["left/2.jpg", "right/2.jpg"], "nobody may declare them clean"
 
 
 def test_two_files_for_one_image_are_told(tmp_path: Path) -> None:
