@@ -15,6 +15,7 @@ from inspection.learning.baselines import BaselineResult, read_baseline_predicti
 from inspection.settings import Settings
 from inspection.store import open_store
 from inspection.warehouse import transaction
+from resources.artifacts import Artifacts
 from resources.records import RecordIds
 from tests.inspection.bundles import ONTOLOGY
 from tests.inspection.learning.toy import CLASSES, plant, profile
@@ -56,7 +57,9 @@ def test_the_cache_the_vectors_and_the_baseline(toy: Settings, monkeypatch: pyte
 
     with dg.DagsterInstance.ephemeral() as instance:
         made = [features.image_cache, *embeddings.embedding_assets]
-        result = dg.materialize(made, instance=instance, resources={"record_ids": RecordIds()})
+        result = dg.materialize(
+            made, instance=instance, resources={"artifacts": Artifacts(), "record_ids": RecordIds()}
+        )
 
     (event,) = result.asset_materializations_for_node("image_embeddings")
     told = {name: value.value for name, value in event.metadata.items()}

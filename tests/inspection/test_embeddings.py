@@ -25,11 +25,9 @@ from inspection.embeddings import (
     update_embeddings,
 )
 from inspection.errors import InsufficientDataError, StoreError
-from inspection.imaging import Preprocessing
-from inspection.profiles import EmbeddingProfile
 from inspection.progress import listening
 from inspection.store import LocalStore
-from tests.inspection.learning.toy import BEGIN, FRAME, sample
+from tests.inspection.learning.toy import BEGIN, profile, sample
 
 WIDTH = 3
 FIRST = Backbone(
@@ -226,33 +224,32 @@ def test_a_manifest_of_another_kind_is_told(store: LocalStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "cache", "same"),
+    ("section", "changes", "same"),
     [
-        ({}, {}, True),
-        ({"batch_size": 4}, {}, True),
-        ({"device": "cuda"}, {}, True),
-        ({"architecture": "resnet18"}, {}, False),
-        ({"pretrained": "none"}, {}, False),
-        ({"height": 225}, {}, False),
-        ({"width": 225}, {}, False),
-        ({"seed": 1}, {}, False),
-        ({}, {"height": 65}, False),
-        ({}, {"crop": "part"}, False),
+        ("embedding", {}, True),
+        ("embedding", {"batch_size": 4}, True),
+        ("embedding", {"device": "cuda"}, True),
+        ("embedding", {"architecture": "resnet18"}, False),
+        ("embedding", {"pretrained": "none"}, False),
+        ("embedding", {"height": 225}, False),
+        ("embedding", {"width": 225}, False),
+        ("embedding", {"seed": 1}, False),
+        ("preprocessing", {"width": 100}, False),
+        ("preprocessing", {"crop": "part"}, False),
+        ("cache", {"short_side": 128}, False),
+        ("training", {"epochs": 2}, True),
     ],
 )
 def test_the_digest_tells_what_decides_the_vectors(
-    changes: dict[str, object], cache: dict[str, object], same: bool
+    section: str, changes: dict[str, object], same: bool
 ) -> None:
-    profile = EmbeddingProfile()
-    other = EmbeddingProfile.model_validate({**profile.model_dump(), **changes})
-    seen = Preprocessing.model_validate({**FRAME.model_dump(), **cache})
-    assert (embedding_digest(other, seen) == embedding_digest(profile, FRAME)) is same
+    assert (embedding_digest(profile(**{section: changes})) == embedding_digest(profile())) is same
 
 
 def test_a_moved_weights_file_is_the_same_weights(tmp_path: Path) -> None:
     def from_file(path: str, sha256: str) -> str:
-        profile = EmbeddingProfile(pretrained="file", weights_file=tmp_path / path, weights_sha256=sha256)
-        return embedding_digest(profile, FRAME)
+        network = {"pretrained": "file", "weights_file": tmp_path / path, "weights_sha256": sha256}
+        return embedding_digest(profile(embedding=network))
 
     assert from_file("a", "11") == from_file("b", "11") != from_file("a", "22")
 

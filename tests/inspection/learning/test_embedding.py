@@ -114,7 +114,7 @@ def test_each_cached_image_gets_its_own_vector(tmp_path: Path) -> None:
     data = plant(tmp_path / "images", {"train": 7, "test": 4})  # two days, six and five of them
     (tmp_path / "images" / data.samples[4].image_path).unlink()
     wanted, store = profile(embedding=TINY.model_dump()), LocalStore(tmp_path / "store")
-    build_cache(store, data.samples, wanted.preprocessing, tmp_path / "images")
+    build_cache(store, data.samples, wanted.cached_preprocessing, tmp_path / "images")
 
     report = embed_images(store, data.samples, wanted)
 
@@ -122,7 +122,7 @@ def test_each_cached_image_gets_its_own_vector(tmp_path: Path) -> None:
     found = read_embeddings(store, data.samples, report.digest)
     readable = [s.image_id for n, s in enumerate(data.samples) if n != 4]
     assert found.image_ids == tuple(readable)
-    embedder, cached = Embedder(TINY), read_cache(store, data.samples, wanted.preprocessing)
+    embedder, cached = Embedder(TINY), read_cache(store, data.samples, wanted.cached_preprocessing)
     alone = np.concatenate([embedder([cached[image].frame]) for image in readable])
     np.testing.assert_allclose(found.vectors, alone, rtol=1e-4, atol=1e-5)
     assert read_manifest(store, report.digest).backbone == embedder.backbone

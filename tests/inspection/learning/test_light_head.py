@@ -89,8 +89,7 @@ def stored(store: LocalStore, sides: dict[str, int]) -> TrainingData:
     backbone = Backbone(
         architecture="planted", weights="by hand", weights_sha256="aa", height=1, width=1, dimensions=WIDTH
     )
-    wanted = profile()
-    digest = embedding_digest(wanted.embedding, wanted.preprocessing)
+    digest = embedding_digest(profile())
     update_embeddings(store, samples, dict.fromkeys(vectors, "hash"), digest, backbone, "cache", embed)
     return TrainingData("release-1", tuple(samples))
 
