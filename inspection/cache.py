@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -244,29 +245,31 @@ def stream_cache(
     present = list_shards(store, folder)
     for day, wanted in by_day(samples).items():
         if day in present:
-            names = {sample.image_id for sample in wanted}
-            for row in read_rows(store, shard_key(folder, day), IMAGE_COLUMNS, names):
-                yield CachedImage(**{**row, "window": tuple(row["window"])})
+            yield from read_day(store, day, {sample.image_id for sample in wanted}, preprocessing)
 
 
 def read_day(
-    store: ObjectStore, day: str, image_ids: Iterable[str], preprocessing: Preprocessing
-) -> dict[str, CachedImage]:
-    """Returns the cached images of one day, ``YYYY-MM-DD``; those not in the cache are left out."""
-    folder = cache_folder(preprocessing)
-    if day not in list_shards(store, folder):
-        return {}
-    rows = read_rows(store, shard_key(folder, day), IMAGE_COLUMNS, set(image_ids))
-    return {row["image_id"]: CachedImage(**{**row, "window": tuple(row["window"])}) for row in rows}
+    store: ObjectStore, day: str, image_ids: AbstractSet[str], preprocessing: Preprocessing
+) -> Iterator[CachedImage]:
+    """Yields the cached images of a day, ``YYYY-MM-DD``, by image id; those not in its shard are left out.
+
+    Raises:
+        StoreError: there is no such shard, or it is damaged.
+    """
+    for row in read_rows(store, shard_key(cache_folder(preprocessing), day), IMAGE_COLUMNS, image_ids):
+        yield CachedImage(**{**row, "window": tuple(row["window"])})
 
 
 def cached_hashes(
     store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing
 ) -> dict[str, str]:
-    """Returns the SHA-256 of the original file by image id, of those samples that are in the cache."""
-    folder = cache_folder(preprocessing)
+    """Returns the SHA-256 of the original file by image id, of those samples that are in the cache.
+
+    Raises:
+        StoreError: a shard is damaged.
+    """
+    folder, found = cache_folder(preprocessing), dict[str, str]()
     present = list_shards(store, folder)
-    found: dict[str, str] = {}
     for day, wanted in by_day(samples).items():
         if day in present:
             names = {sample.image_id for sample in wanted}

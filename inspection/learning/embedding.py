@@ -140,8 +140,8 @@ def embed_images(
 
         embed = partial(embed_on_ray, ray_address, settings, embedder.backbone, store.url, cache)
     hashes = cached_hashes(store, samples, cache)
-    digest = embedding_digest(settings, cache)
-    return update_embeddings(store, samples, hashes, digest, embedder.backbone, cache_digest(cache), embed)
+    digest, name = embedding_digest(profile), cache_digest(cache)
+    return update_embeddings(store, samples, hashes, digest, embedder.backbone, name, embed)
 
 
 def embed_here(
@@ -170,10 +170,9 @@ def embed_here(
 def read_order(
     store: ObjectStore, cache: Preprocessing, order: Order
 ) -> Iterator[tuple[str, str, str, bytes]]:
-    """Returns day, image id, SHA-256 of the original and frame of each image of an order, in its order."""
-    found = read_day(store, order.day, order.image_ids, cache)
-    for image_id, image in found.items():
-        yield order.day, image_id, image.sha256, image.frame
+    """Yields day, image id, SHA-256 of the original and frame of each image of an order, in its order."""
+    for image in read_day(store, order.day, set(order.image_ids), cache):
+        yield order.day, image.image_id, image.sha256, image.frame
 
 
 def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
