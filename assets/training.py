@@ -35,7 +35,8 @@ def trained_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str
     store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
     data, ontology = read_training_data(settings.dsn("warehouse")), load_ontology(settings.ontology_file)
     with progress_in_log(context):
-        result = get_record(store, TrainingResult, training := train_model(store, data, ontology, profile))
+        training = train_model(store, data, ontology, profile, settings.ray_address)
+    result = get_record(store, TrainingResult, training)
     return dg.MaterializeResult(
         value=training,
         metadata={
@@ -49,6 +50,8 @@ def trained_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str
             "data fingerprint": result.data_fingerprint,
             "split release": result.split_release,
             "code revision": result.code_revision,
+            "resumed from": f"epoch {result.resumed_from}" if result.resumed_from else "the beginning",
+            "damaged checkpoints": list(result.damaged_checkpoints),
         },
     )
 

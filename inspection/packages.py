@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -26,3 +27,12 @@ def code_revision() -> str:
     except FileNotFoundError:  # no git on this machine
         return "unknown"
     return answer.stdout.strip() if answer.returncode == 0 else "unknown"
+
+
+def code_digest() -> str:
+    """Returns the SHA-256 of the sources of `inspection`: a revision says little of files that differ."""
+    folder, digest = Path(__file__).resolve().parent, hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

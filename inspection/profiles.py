@@ -101,12 +101,20 @@ class TrainingProfile(_Part):
             dbt deals it into the training dataset.
         minimum_rows: fewer training images are refused.
         device: where it runs; there is no quiet move from one to the other.
-        precision: of the network's arithmetic; ``bfloat16`` is faster only where the processor has it.
+        precision: of the network's arithmetic; ``bfloat16`` is faster only where the processor has it, a
+            GPU without it takes ``float16``, for which the loss is scaled.
+        compile: have torch compile the network first: minutes at the start, faster steps then.
+        ema_decay: how much of the moving average of the weights a step keeps; the average is what is
+            validated and kept. It begins with less (timm's warm-up), so that short trainings have one too.
+            None takes the weights themselves.
         window: rows and columns of the piece of each frame that a step sees, around a defect where one is
             known, at most the frame; None shows the whole frame. A network from random weights learns
             several times faster.
-        loader_workers: processes that load images beside the loop; 0 loads in it.
+        loader_workers: processes that load images beside the loop, for each worker; 0 loads in it.
         frames_in_memory: keep decoded frames (1 MB each at 416x832) instead of decoding each epoch.
+        workers: processes that train together on a Ray cluster; each gets its share of a batch.
+        worker_cpus: cores of each; likewise `worker_gpus` and `worker_memory_gb` (10^9 bytes). 0 asks for
+            none.
     """
 
     epochs: int = Field(gt=0)
@@ -120,10 +128,24 @@ class TrainingProfile(_Part):
     minimum_per_class: int = Field(default=0, ge=0)
     minimum_rows: int = Field(gt=0)
     device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
     window: tuple[PositiveInt, PositiveInt] | None = None
     loader_workers: int = Field(default=0, ge=0)
     frames_in_memory: bool = False
+    workers: int = Field(default=1, ge=1)
+    worker_cpus: float = Field(default=1, gt=0)
+    worker_gpus: float = Field(default=0, ge=0)
+    worker_memory_gb: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _workers_fit(self) -> Self:
+        if self.workers > self.batch_size:
+            raise ValueError(f"batch_size {self.batch_size} is too small for {self.workers} workers")
+        if self.workers > 1 and (self.device == "cuda") != (self.worker_gpus > 0):
+            raise ValueError("worker_gpus goes with device: cuda, and with it alone")
+        return self
 
 
 class Augmentation(_Part):
@@ -150,11 +172,22 @@ class Augmentation(_Part):
 class LossProfile(_Part):
     """What training minimises.
 
+    The defaults are binary cross-entropy. All else bends the probabilities, which calibration straightens.
+
     Attributes:
         box_weight: weight of the term that ties activation maps to annotated boxes.
+        gamma_positive: focusing of the asymmetric loss (Ridnik et al. 2021): how little a defect counts that
+            is found already; likewise `gamma_negative` for a class that is rightly not told.
+        clip: probability up to which a class that is not there counts nothing (the same paper's margin).
+        positive_power: a class's positives weigh (negatives / positives) to this power, and 1 at least; 1
+            makes both sides of a rare class equal, 0 leaves them as they are.
     """
 
     box_weight: float = Field(default=1.0, ge=0)
+    gamma_positive: float = Field(default=0.0, ge=0)
+    gamma_negative: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=0.0, ge=0, lt=1)
+    positive_power: float = Field(default=0.0, ge=0, le=1)
 
 
 class CalibrationProfile(_Part):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from inspection.progress import listening
+from inspection.progress import Clock, listening, spoken
 
 PAGE_WIDTH = 130
 """Columns of a page that is written to a file."""
@@ -33,17 +33,20 @@ def progress_bars() -> Iterator[None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns,
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[note]}"),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     ) as progress:
-        bars = {}
+        bars, clock = {}, Clock()
 
         def show(task: str, done: int, total: int, note: str) -> None:
+            seconds = clock.left(task, done, total)
+            left = f"{spoken(seconds)} left" if seconds else ""
             if task not in bars:
-                bars[task] = progress.add_task(task, total=total, note=note)
-            progress.update(bars[task], completed=done, total=total, note=note)
+                bars[task] = progress.add_task(task, total=total, note=note, left=left)
+            progress.update(bars[task], completed=done, total=total, note=note, left=left)
 
         with listening(show):
             yield

@@ -23,6 +23,7 @@ from inspection.gate import judge_model
 from inspection.imaging import Pixels, Preprocessing, resized
 from inspection.learning import plots
 from inspection.learning.calibration import Calibration, calibrate, check_counts, choose_thresholds
+from inspection.learning.checkpoints import Checkpoints, run_key
 from inspection.learning.data import Example, make_examples
 from inspection.learning.evaluation import (
     Predictions,
@@ -57,8 +58,23 @@ RANGE_IMAGES = 64
 """Training images from which the ranges of 8-bit activations are taken."""
 
 
-def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, profile: Profile) -> str:
+def train_model(
+    store: ObjectStore,
+    data: TrainingData,
+    ontology: Ontology,
+    profile: Profile,
+    ray_address: str | None = None,
+) -> str:
     """Trains on the cache and calibrates on its validation side; returns the id of a `TrainingResult`.
+
+    A training that was cut off goes on from its newest checkpoint; see `inspection.learning.checkpoints`.
+
+    Args:
+        store: holds the cache, and gets checkpoints and result.
+        data: what to train on.
+        ontology: tells the classes.
+        profile: everything else.
+        ray_address: of a Ray cluster to train on, see `inspection.learning.training.train`.
 
     Raises:
         InsufficientDataError: too few images to train or to calibrate on, or a dataset that was balanced
@@ -72,7 +88,8 @@ def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, prof
     training, validation = cached_examples(store, data, classes, profile)
     targets = np.stack([e.targets for e in validation]) if validation else np.zeros((0, len(classes)))
     check_counts(targets, classes, profile.calibration)
-    trained = train(training, validation, len(classes), profile)
+    checkpoints = Checkpoints(store, run_key(profile, data.fingerprint, classes))
+    trained = train(training, validation, len(classes), profile, checkpoints, ray_address)
     logits = predict_logits(trained.model, validation, profile.preprocessing)
     calibration = calibrate(logits, targets, np.array([example.weight for example in validation]))
     weights = save({name: value.contiguous() for name, value in trained.model.state_dict().items()})
@@ -96,8 +113,12 @@ def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, prof
         code_revision=code_revision(),
         packages=package_versions(),
         created_at=datetime.now(UTC),
+        resumed_from=trained.resumed_from,
+        damaged_checkpoints=trained.passed_over,
     )
-    return put_record(store, result)
+    record = put_record(store, result)
+    checkpoints.clear()
+    return record
 
 
 def export_model(

@@ -37,6 +37,8 @@ class TrainingResult(_Record):
         slopes: calibration by class, probability = sigmoid(slope * logit + offset); likewise `offsets`.
         images: by side, those that took part.
         threads: of torch; the last digits of the weights depend on it.
+        resumed_from: the epoch after which a training that was cut off went on; 0 if none was.
+        damaged_checkpoints: those that were passed over then, with the reason.
     """
 
     weights: str
@@ -58,6 +60,8 @@ class TrainingResult(_Record):
     code_revision: str
     packages: dict[str, str]
     created_at: datetime
+    resumed_from: int = 0
+    damaged_checkpoints: tuple[str, ...] = ()
 
 
 class Parity(_Record):

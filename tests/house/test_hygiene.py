@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.repository import ROOT, files, source, tree
+from tests.house.repository import ROOT, files, is_test, source, tree
 
 # The words are put together here, or this file would break its own rules.
 RULES = {
@@ -40,6 +40,17 @@ def test_no_file_holds(rule: str) -> None:
         for match in RULES[rule].finditer(text)
     ]
     assert not found, f"{rule}: {found}"
+
+
+def test_nothing_is_loaded_that_could_run_when_it_is_read() -> None:
+    words = re.compile("torch" + r"\.load\(|\bpick" + r"le\b|\bjob" + r"lib\b|\bdi" + r"ll\b")
+    found = [
+        f"{path}: {match[0]!r}"
+        for path in files("*.py")
+        if not is_test(path)
+        for match in words.finditer(source(path))
+    ]
+    assert not found, f"keep tensors as safetensors and state as JSON: {found}"
 
 
 def test_every_module_says_what_it_is_about() -> None:

@@ -61,14 +61,18 @@ def test_the_cache_keeps_what_the_network_sees_or_more() -> None:
     assert load_profile("demo").cached_preprocessing == load_profile("demo").preprocessing
 
 
-def test_production_trains_with_the_plants_numbers() -> None:
-    found = load_profile("production")
-    assert found.model.architecture == "efficientnet_b4"
+@pytest.mark.parametrize(("name", "network"), [("production", "efficientnet_b4"), ("resnet50", "resnet50")])
+def test_production_trains_with_the_plants_numbers(name: str, network: str) -> None:
+    found = load_profile(name)
+    assert found.model.architecture == network
     assert (found.preprocessing.height, found.preprocessing.width) == (380, 380)
     training = found.training
     assert (training.epochs, training.batch_size, training.learning_rate) == (50, 32, 0.001)
     assert (training.weight_decay, training.warmup_epochs, training.patience) == (0.01, 5, 10)
     assert (training.minimum_per_class, training.minimum_rows) == (3000, 30_000)
+    assert (training.workers, training.worker_cpus, training.worker_gpus) == (4, 4, 1)
+    assert training.worker_memory_gb == 32
+    assert found.gate == load_profile("production").gate
     augmentation = found.augmentation
     assert (augmentation.rotation_degrees, augmentation.flip, augmentation.crop_scale) == (15, 0.5, 0.8)
     assert (augmentation.brightness, augmentation.contrast, augmentation.noise) == (0.2, 0.2, 0.02)
@@ -115,6 +119,11 @@ def test_an_unknown_profile_is_told_which_there_are(name: str) -> None:
         ({"training": {**SMALL["training"], "window": [0, 8]}}, "training.window.0: "),
         ({"training": {**SMALL["training"], "window": [65, 96]}}, "window .65, 96. is larger than the frame"),
         ({"training": {**SMALL["training"], "window": [64, 97]}}, "window .64, 97. is larger than the frame"),
+        ({"training": {**SMALL["training"], "workers": 2}}, "batch_size 1 is too small for 2 workers"),
+        (
+            {"training": {**SMALL["training"], "batch_size": 2, "workers": 2, "worker_gpus": 1}},
+            "worker_gpus goes with device: cuda",
+        ),
         ({"augmentation": {"flip": 1.5}}, "augmentation.flip: "),
         ({"model": {"architecture": "a", "output_stride": 5}}, "model.output_stride: "),
         ({"model": {"architecture": "a", "space_to_depth": 5}}, "multiples of model.space_to_depth, 5"),

@@ -102,6 +102,20 @@ def test_a_box_that_was_rotated_holds_its_rectangle() -> None:
         assert after.boxes[0, 3] >= bottom - 1
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-15, 15), st.integers(0, 50), st.integers(0, 30), st.integers(1, 20), st.integers(1, 15))
+def test_a_rotated_box_is_the_smallest_around_its_rotated_rectangle(
+    degrees: float, left: int, top: int, width: int, height: int
+) -> None:
+    turn = v2.RandomRotation((degrees, degrees))
+    after = changed(view(left, top, left + width, top + height), turn).boxes[0]
+    cosine, sine = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    wide, high = width * cosine + height * sine, width * sine + height * cosine
+    # torchvision rounds the corners of a turned box to whole pixels.
+    assert after[2] - after[0] == pytest.approx(wide, abs=1.01)
+    assert after[3] - after[1] == pytest.approx(high, abs=1.01)
+
+
 def test_a_box_that_was_cropped_away_lies_outside() -> None:
     cut = v2.RandomCrop((40, 20))
     torch.manual_seed(1)

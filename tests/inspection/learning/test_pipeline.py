@@ -14,6 +14,7 @@ from inspection.cache import build_cache
 from inspection.dataset import TrainingData
 from inspection.errors import InsufficientDataError, OntologyError, StoreError
 from inspection.gate import judge_model
+from inspection.learning import pipeline
 from inspection.learning.calibration import Calibration
 from inspection.learning.evaluation import predict_originals
 from inspection.learning.export import CalibratedNet
@@ -92,6 +93,26 @@ def test_the_records_fit_together(run: Run) -> None:
     assert {"torch", "timm", "onnx"} <= set(training.packages)
     assert (report.metrics.images, report.unreadable) == (18, 1)
     assert run.tasks == {"training", "thresholds", "parity", "evaluation"}
+
+
+def test_a_training_that_ended_well_leaves_no_checkpoints(run: Run) -> None:
+    assert run.store.list("checkpoints/") == []
+    assert (run.training.resumed_from, run.training.damaged_checkpoints) == (0, ())
+
+
+def test_a_training_that_was_cut_off_goes_on_and_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise StoreError("the store is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "calibrate", lost)  # after the training, before its record
+        with pytest.raises(StoreError, match="full"):
+            train_model(run.store, run.data, ONTOLOGY, PROFILE)
+    assert len(run.store.list("checkpoints/")) == 4
+    again = get_record(run.store, TrainingResult, train_model(run.store, run.data, ONTOLOGY, PROFILE))
+    assert again.resumed_from == 6
+    assert again.weights == run.training.weights
+    assert run.store.list("checkpoints/") == []
 
 
 def test_the_model_has_learnt_what_the_marks_mean(run: Run) -> None:

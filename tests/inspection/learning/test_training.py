@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from timm.loss import AsymmetricLossMultiLabel  # type: ignore[attr-defined]
 
 from inspection.cache import CachedImage, encode_frame
 from inspection.errors import InsufficientDataError, SettingsError
 from inspection.learning.data import Example
+from inspection.learning.loop import Loop
 from inspection.learning.losses import label_loss
 from inspection.learning.training import Training, predict_logits, train
 from inspection.metrics import mean_auroc
@@ -109,7 +111,10 @@ def test_the_validation_loss_is_weighted(
     "changes",
     [
         {"training": {"epochs": 1, "precision": "bfloat16"}},
+        {"training": {"epochs": 1, "precision": "float16"}},
+        {"training": {"epochs": 1, "ema_decay": 0.99}},
         {"training": {"epochs": 1, "warmup_epochs": 3}},
+        {"training": {"epochs": 1}, "loss": {"gamma_negative": 2, "clip": 0.05, "positive_power": 0.5}},
         {"training": {"epochs": 1}, "loss": {"box_weight": 0}},
         {"training": {"epochs": 1}, "model": {"drop_rate": 0.2, "drop_path_rate": 0.1}},
     ],
@@ -121,6 +126,70 @@ def test_other_settings_train_too(
 ) -> None:
     found = brief(training_examples, validation_examples, profile(**changes))
     assert all(math.isfinite(loss) for loss in losses(found))
+
+
+def test_the_average_of_the_weights_is_what_is_judged_and_kept(
+    training_examples: list[Example], validation_examples: list[Example]
+) -> None:
+    # 16 steps. The average of step n keeps min(0.9, 1 - n ** (-2 / 3)) of what it was (timm's warm-up).
+    settings = profile(training={"epochs": 2, "ema_decay": 0.9})
+    steps: list[dict[str, torch.Tensor]] = []
+    loop = Loop(training_examples, len(CLASSES), settings)
+    step = loop.optimizer.step
+
+    def watched() -> None:
+        step()
+        steps.append({name: value.detach().clone() for name, value in loop.model.named_parameters()})
+
+    loop.optimizer.step = watched  # type: ignore[assignment]
+    records = [loop.epoch(number, validation_examples) for number in (1, 2)]
+    assert len(steps) == 16
+    expected = steps[0]
+    for number, now in enumerate(steps[1:], start=2):
+        kept = min(0.9, 1 - number ** (-2 / 3))
+        expected = {name: kept * value + (1 - kept) * now[name] for name, value in expected.items()}
+    judged = dict(loop.judged.named_parameters())
+    assert judged.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.allclose(judged[name], value, atol=1e-5)
+    assert not all(torch.allclose(judged[name], value, atol=1e-3) for name, value in steps[-1].items())
+    found = brief(training_examples, validation_examples, settings)
+    assert losses(found) == [part for r in records for part in (r.train_loss, r.validation_loss)]
+    if found.best_epoch == 2:
+        assert all(torch.equal(v, judged[name]) for name, v in found.model.named_parameters())
+
+
+def test_a_loss_of_another_shape_stops_by_that_shape(
+    training_examples: list[Example], validation_examples: list[Example]
+) -> None:
+    bent = profile(training={"epochs": 1}, loss={"gamma_negative": 3, "clip": 0.1, "positive_power": 1})
+    found = brief(training_examples, validation_examples, bent)
+    logits = torch.from_numpy(predict_logits(found.model, validation_examples, FRAME))
+    targets = torch.from_numpy(np.stack([example.targets for example in validation_examples]))
+    # A class is on every second picture: its positives weigh one.
+    expected = AsymmetricLossMultiLabel(3, 0, 0.1, reduction="mean")(logits, targets)
+    assert found.history[0].validation_loss == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_several_workers_need_a_place_for_checkpoints(
+    training_examples: list[Example], validation_examples: list[Example]
+) -> None:
+    with pytest.raises(SettingsError, match="checkpoints"):
+        brief(training_examples, validation_examples, profile(training={"workers": 2}))
+
+
+def test_a_gpu_without_bfloat16_is_told_what_it_has(
+    training_examples: list[Example], validation_examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an old one")
+    with pytest.raises(SettingsError, match=r"an old one has no bfloat16.*float16"):
+        brief(
+            training_examples,
+            validation_examples,
+            profile(training={"device": "cuda", "precision": "bfloat16"}),
+        )
 
 
 def test_an_image_that_stands_there_again_is_learnt_from_again(
