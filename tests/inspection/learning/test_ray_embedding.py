@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +20,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 TINY = {"architecture": "resnet18", "pretrained": "none", "height": 32, "width": 48, "batch_size": 4}
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    import ray
-
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield "auto"
-    ray.shutdown()
-
-
-def test_a_cluster_gives_the_same_rows(tmp_path: Path, cluster: str) -> None:
+def test_a_cluster_gives_the_same_rows(tmp_path: Path, ray_cluster: str) -> None:
     data = plant(tmp_path / "images", {"train": 11, "test": 4})
     wanted = profile(embedding=TINY)
     made = []
-    for name, address in (("here", None), ("ray", cluster)):
+    for name, address in (("here", None), ("ray", ray_cluster)):
         store = LocalStore(tmp_path / name)
         build_cache(store, data.samples, wanted.cached_preprocessing, tmp_path / "images")
         report = embed_images(store, data.samples, wanted, address)
@@ -49,7 +39,7 @@ def test_a_cluster_gives_the_same_rows(tmp_path: Path, cluster: str) -> None:
     np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-5, atol=1e-5)
     assert np.ptp(expected.vectors, axis=0).max() > 1e-3  # not all alike
 
-    again = embed_images(LocalStore(tmp_path / "ray"), data.samples, wanted, cluster)
+    again = embed_images(LocalStore(tmp_path / "ray"), data.samples, wanted, ray_cluster)
     assert (again.images, again.added, again.shards) == (15, 0, 0)
 
     with pytest.raises(SettingsError, match="the Ray cluster has no GPU"):
@@ -57,5 +47,5 @@ def test_a_cluster_gives_the_same_rows(tmp_path: Path, cluster: str) -> None:
             LocalStore(tmp_path / "here"),
             data.samples,
             profile(embedding={**TINY, "device": "cuda", "seed": 1}),
-            cluster,
+            ray_cluster,
         )
