@@ -14,6 +14,7 @@ from assets.label_profile import profile_assets, profile_checks
 from assets.labels import label_assets
 from assets.marts import mart_assets
 from assets.monitoring import monitoring_assets
+from assets.neighbours import neighbour_assets, neighbour_checks
 from assets.taxonomy_checks import taxonomy_checks
 from assets.training import training_assets, training_checks
 from resources.records import RecordIds
@@ -30,6 +31,7 @@ defs = Definitions(
         *profile_assets,
         *feature_assets,
         *embedding_assets,
+        *neighbour_assets,
         *training_assets,
         *evaluation_assets,
         *deployment_assets,
@@ -41,6 +43,7 @@ defs = Definitions(
         *balance_checks,
         *profile_checks,
         *feature_checks,
+        *neighbour_checks,
         *training_checks,
         *evaluation_checks,
         *deployment_checks,
