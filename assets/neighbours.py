@@ -1,4 +1,4 @@
-"""What the embeddings tell: copies across the split, labels in doubt, and the nearest neighbours of an image."""
+"""What the embeddings tell: copies across the split, labels in doubt, nearest neighbours of an image."""
 
 import dagster as dg
 

@@ -8,9 +8,9 @@ tile by tile. A copy agrees in nearly all tiles, another photograph in those wit
 
 Measured on 400 simulated photographs, seen through a part's window and whole: of 4,900 pairs of like parts
 that the descriptions of `inspection.near_duplicates` take for nearest, none agreed by more than 0.22; the
-copies (JPEG quality 75 and above, sizes 0.5 to 1.5, brightness -20 to +20 %, gamma 0.8, crops of 80 to 98 % of
-each side) by 0.41 or more, a copy with four of these at once by 0.31. A JPEG of quality 40 has lost half of
-its grain (0.19 to 0.35) and is not surely told; one of quality 20 is not.
+copies (JPEG quality 75 and above, sizes 0.5 to 1.5, brightness -20 to +20 %, gamma 0.8, crops to 80 to 98 %
+of each side) by 0.41 or more, a copy with four of these at once by 0.31. A JPEG of quality 40 has lost half
+of its grain (0.19 to 0.35) and is not surely told; one of quality 20 is not.
 """
 
 from __future__ import annotations
