@@ -17,6 +17,7 @@ from assets.monitoring import monitoring_assets
 from assets.neighbours import neighbour_assets, neighbour_checks
 from assets.taxonomy_checks import taxonomy_checks
 from assets.training import training_assets, training_checks
+from resources.artifacts import Artifacts
 from resources.records import RecordIds
 from sensors.annotations import annotation_sensors
 from sensors.calibration import calibration_sensors
@@ -51,5 +52,5 @@ defs = Definitions(
     jobs=jobs,
     schedules=schedules,
     sensors=[*annotation_sensors, *calibration_sensors],
-    resources={"loader": DagsterDltResource(), "record_ids": RecordIds()},
+    resources={"artifacts": Artifacts(), "loader": DagsterDltResource(), "record_ids": RecordIds()},
 )

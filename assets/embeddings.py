@@ -10,6 +10,7 @@ from inspection.ontology import load_ontology
 from inspection.profiles import load_profile
 from inspection.settings import get_settings
 from inspection.store import open_store
+from resources.artifacts import Artifacts
 
 OWNER = "team:learning"
 
@@ -22,12 +23,12 @@ OWNER = "team:learning"
     deps=["image_cache"],
     description="One vector per image of the training dataset, of a frozen network (shards by day).",
 )
-def image_embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def image_embeddings(context: dg.AssetExecutionContext, artifacts: Artifacts) -> dg.MaterializeResult[None]:
     """Embeds cached images that have no vector yet, here or on the Ray cluster of ``RAY_ADDRESS``."""
     from inspection.learning.embedding import embed_images
 
     settings = get_settings()
-    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
+    store, profile = artifacts.open(settings.artifacts_url), load_profile(settings.profile)
     data = read_training_data(settings.dsn("warehouse"))
     with progress_in_log(context):
         found = embed_images(store, data.samples, profile, settings.ray_address)

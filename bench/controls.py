@@ -41,7 +41,7 @@ def run() -> Result:
     settings = get_settings()
     store, data = open_store(settings.artifacts_url), read_training_data(settings.dsn("warehouse"))
     profile = load_profile(settings.profile)
-    cached = read_cache(store, data.samples, profile.preprocessing)
+    cached = read_cache(store, data.samples, profile.cached_preprocessing)
     data = data.only(cached)
     bundle = ModelRegistry(store).production()
     if bundle is None:
@@ -135,7 +135,7 @@ def _shuffled(store: ObjectStore, data: TrainingData, classes: Sequence[str]) ->
     )
     trained = train(training, validation, len(classes), profile)
     test = data.side("test")
-    cached = read_cache(store, test, profile.preprocessing)
+    cached = read_cache(store, test, profile.cached_preprocessing)
     return predict_logits(
         trained.model, make_examples(test, cached, classes, profile.preprocessing), profile.preprocessing
     )

@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import groupby
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -24,10 +23,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inspection.cache_manifest import cache_digest
 from inspection.dataset import Sample, by_day
 from inspection.errors import InsufficientDataError, StoreError
-from inspection.imaging import Preprocessing
-from inspection.profiles import EmbeddingProfile
+from inspection.profiles import Profile
 from inspection.progress import report
 from inspection.store import ObjectStore
 
@@ -96,7 +95,7 @@ class Embeddings:
 
 
 class Order(NamedTuple):
-    """Images of one day that miss their vector."""
+    """Images of one day that miss their vector, sorted."""
 
     day: str
     image_ids: tuple[str, ...]
@@ -139,16 +138,12 @@ class EmbeddingReport:
         return self.added / self.seconds if self.added else None
 
 
-def embedding_digest(profile: EmbeddingProfile, cache: Preprocessing) -> str:
-    """Returns the name of the embeddings that a network makes from a cache: 16 hex digits of a SHA-256.
-
-    Args:
-        profile: the network and what it sees.
-        cache: what the image cache was made with.
-    """
+def embedding_digest(profile: Profile) -> str:
+    """Returns the name of the embeddings of a profile: 16 hex digits, of the network and the image cache."""
     # How many images a pass takes, and where it runs, does not change what comes out.
-    text = profile.model_dump_json(exclude={"batch_size", "device", "weights_file"})
-    return hashlib.sha256(f"{VERSION}{text}{cache.model_dump_json()}".encode()).hexdigest()[:16]
+    network = profile.embedding.model_dump_json(exclude={"batch_size", "device", "weights_file"})
+    text = f"{VERSION} {network} {cache_digest(profile.cached_preprocessing)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def update_embeddings(
@@ -171,6 +166,9 @@ def update_embeddings(
         backbone: what `embed` runs.
         cache: digest of the image cache.
         embed: makes what is missing.
+
+    Raises:
+        StoreError: an image left the cache meanwhile.
     """
     begin = perf_counter()
     wanted = {
@@ -180,16 +178,20 @@ def update_embeddings(
     shards = _earlier(store, digest, backbone)
     for day, ids in wanted.items():
         there, shards[day] = _survey(store, digest, day, backbone)
-        missing = tuple(image for image in ids if there.get(image) != hashes[image])
+        missing = tuple(image for image in sorted(ids) if there.get(image) != hashes[image])
         orders += [Order(day, missing)] if missing else []
     total, added = sum(len(order.image_ids) for order in orders), 0
-    for day, rows in groupby(embed(orders), key=lambda row: row.day):
-        kept = {row.image_id: row for row in _kept(store, digest, day, backbone)}
-        for row in rows:
-            kept[row.image_id] = row
+    made = iter(embed(orders))
+    for order in orders:
+        kept = {row.image_id: row for row in _kept(store, digest, order.day, backbone)}
+        for image_id in order.image_ids:
+            row = next(made, None)
+            if row is None or row.image_id != image_id:
+                raise StoreError(f"{image_id} left the image cache meanwhile: materialize it again")
+            kept[image_id] = row
             added += 1
             report("embeddings", added, total, f"{added / (perf_counter() - begin):.0f} images/s")
-        shards[day] = _put(store, digest, day, kept.values(), backbone)
+        shards[order.day] = _put(store, digest, order.day, kept.values(), backbone)
     _put_manifest(store, digest, backbone, cache, shards)
     images = sum(len(ids) for ids in wanted.values())
     return EmbeddingReport(digest, images, added, len(orders), perf_counter() - begin)

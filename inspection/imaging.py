@@ -3,14 +3,14 @@
 Training cache, evaluation, embeddings and serving all come through here, with the `Preprocessing`
 that travels in the model bundle:
 
-    bytes --inspect_header--> Header --decode--> RGB pixels --crop, resize--> Frame --to_tensor--> float32
+    bytes --inspect_header--> Header --decode--> RGB pixels --crop, resized--> Frame --to_tensor--> float32
 
-Nothing else in the project decodes an image for a network.
+What was cached larger than the network sees it comes down by `resized` too. Nothing else in the project
+decodes an image for a network.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -32,7 +32,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Preprocessing(BaseModel):
-    """How an image becomes the network's input. Equal settings have an equal `digest`.
+    """How an image becomes the network's input.
 
     Attributes:
         height: rows of the network's input.
@@ -53,10 +53,19 @@ class Preprocessing(BaseModel):
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
-    @property
-    def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the settings: the name of a cache made with them."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+    def cached(self, short_side: int) -> Preprocessing:
+        """Returns how frames are kept for later: the same window, its shorter side this long.
+
+        Never smaller than the network's input, as nothing would bring the detail back.
+
+        Args:
+            short_side: pixels.
+        """
+        own = min(self.height, self.width)
+        if short_side <= own:
+            return self
+        height, width = (round(length * short_side / own) for length in (self.height, self.width))
+        return self.model_copy(update={"height": height, "width": width})
 
 
 class Header(NamedTuple):

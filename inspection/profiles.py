@@ -80,6 +80,16 @@ class EmbeddingProfile(BackboneProfile):
     device: Literal["cpu", "cuda"] = "cpu"
 
 
+class CacheProfile(_Part):
+    """The image cache.
+
+    Attributes:
+        short_side: pixels of the shorter side of a cached frame; the network's own size where that is larger.
+    """
+
+    short_side: int = Field(default=456, gt=0)
+
+
 class TrainingProfile(_Part):
     """The training loop.
 
@@ -185,6 +195,7 @@ class Profile(_Part):
     model: ModelProfile
     embedding: EmbeddingProfile = EmbeddingProfile()
     preprocessing: Preprocessing
+    cache: CacheProfile = CacheProfile()
     training: TrainingProfile
     augmentation: Augmentation = Augmentation()
     loss: LossProfile = LossProfile()
@@ -192,6 +203,11 @@ class Profile(_Part):
     gate: GateLimits = GateLimits()
     confidence_threshold: float = Field(default=0.8, ge=0, le=1)
     """Below it a person looks at the part: what the report counts as automatic."""
+
+    @property
+    def cached_preprocessing(self) -> Preprocessing:
+        """How frames are kept in the image cache; `preprocessing` is how the network sees them."""
+        return self.preprocessing.cached(self.cache.short_side)
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

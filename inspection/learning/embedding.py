@@ -16,6 +16,7 @@ from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
 from inspection.cache import cached_hashes, read_day
+from inspection.cache_manifest import cache_digest
 from inspection.dataset import Sample
 from inspection.embeddings import (
     Backbone,
@@ -130,7 +131,7 @@ def embed_images(
     Raises:
         SettingsError: as `Embedder`.
     """
-    settings, cache = profile.embedding, profile.preprocessing
+    settings, cache = profile.embedding, profile.cached_preprocessing
     embedder = Embedder(settings if ray_address is None else settings.model_copy(update={"device": "cpu"}))
     if ray_address is None:
         embed = partial(embed_here, embedder, store, cache, settings.batch_size)
@@ -139,8 +140,8 @@ def embed_images(
 
         embed = partial(embed_on_ray, ray_address, settings, embedder.backbone, store.url, cache)
     hashes = cached_hashes(store, samples, cache)
-    digest = embedding_digest(settings, cache)
-    return update_embeddings(store, samples, hashes, digest, embedder.backbone, cache.digest, embed)
+    digest, name = embedding_digest(profile), cache_digest(cache)
+    return update_embeddings(store, samples, hashes, digest, embedder.backbone, name, embed)
 
 
 def embed_here(
@@ -169,10 +170,9 @@ def embed_here(
 def read_order(
     store: ObjectStore, cache: Preprocessing, order: Order
 ) -> Iterator[tuple[str, str, str, bytes]]:
-    """Returns day, image id, SHA-256 of the original and frame of each image of an order, in its order."""
-    found = read_day(store, order.day, order.image_ids, cache)
-    for image_id, image in found.items():
-        yield order.day, image_id, image.sha256, image.frame
+    """Yields day, image id, SHA-256 of the original and frame of each image of an order, in its order."""
+    for image in read_day(store, order.day, set(order.image_ids), cache):
+        yield order.day, image.image_id, image.sha256, image.frame
 
 
 def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inspection.cache import CachedImage, Unreadable, read_original
 from inspection.dataset import Sample, check_classes
 from inspection.errors import ImageError, InsufficientDataError
-from inspection.imaging import Frame, Preprocessing, Window, load_frame, to_tensor
+from inspection.imaging import Frame, Preprocessing, Window, load_frame, resized, to_tensor
 from inspection.learning.calibration import Calibration
 from inspection.metrics import (
     ClassMetrics,
@@ -118,7 +118,8 @@ def predict_cached(
     found = np.full((len(samples), classes), np.nan, np.float32)
     for row, sample in zip(found, samples, strict=True):
         if sample.image_id in cached:
-            pixels = cached[sample.image_id].pixels()
+            frame = cached[sample.image_id].pixels()
+            pixels = resized(frame, preprocessing.height, preprocessing.width)
             row[:] = model.run(to_tensor(pixels[None], preprocessing))[0][0]
     return found
 

@@ -105,7 +105,7 @@ def train_light_head(store: ObjectStore, data: TrainingData, ontology: Ontology,
     begin = perf_counter()
     classes = ontology.defect_ids
     check_classes(data.samples, classes, ontology.clean_class.id)
-    digest = embedding_digest(profile.embedding, profile.preprocessing)
+    digest = embedding_digest(profile)
     samples = data.side("train"), data.side("validation"), data.side("test")
     training, validation, test = (read_side(store, side, classes, digest) for side in samples)
     head = fit_light_head(training, validation)

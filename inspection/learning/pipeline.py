@@ -153,7 +153,7 @@ def evaluate_model(
     preprocessing = training.profile.preprocessing
     model = OnnxModel(get_file(store, export.model))
     found = predict_originals(model, data.side("test"), image_root, preprocessing)
-    frames = read_cache(store, found.samples, preprocessing)
+    frames = read_cache(store, found.samples, training.profile.cached_preprocessing)
     cached = predict_cached(model, found.samples, frames, preprocessing, len(training.classes))
     metrics = measure(
         found,
@@ -189,7 +189,7 @@ def cached_examples(
 ) -> tuple[list[Example], list[Example]]:
     """Returns the training and the validation side from the cache."""
     wanted = (*data.side("train"), *data.side("validation"))
-    cached = read_cache(store, wanted, profile.preprocessing)
+    cached = read_cache(store, wanted, profile.cached_preprocessing)
     in_memory = profile.training.frames_in_memory
 
     def examples(split: Split) -> list[Example]:

@@ -118,11 +118,13 @@ def test_no_readable_image_is_refused(tmp_path: Path, model: OnnxModel) -> None:
             predict_originals(model, samples, tmp_path, TINY)
 
 
-def test_frames_of_the_cache_are_judged_where_there_are_any(model: OnnxModel) -> None:
+@pytest.mark.parametrize("larger", [1, 2])
+def test_frames_of_the_cache_are_judged_where_there_are_any(model: OnnxModel, larger: int) -> None:
     red = np.full((SIZE, SIZE, 3), GREY, np.uint8)
     red[: SIZE // CELLS, : SIZE // CELLS] = (255, 0, 0)
     window = (0.0, 0.0, 64.0, 64.0)
-    cached = {"b": CachedImage("b", "0", encode_frame(red), window, 64, 64, part_found=True)}
+    frame = encode_frame(red.repeat(larger, 0).repeat(larger, 1))
+    cached = {"b": CachedImage("b", "0", frame, window, 64, 64, part_found=True)}
     samples = [sample("a"), sample("b")]
 
     found = predict_cached(model, samples, cached, TINY, classes=2)

@@ -36,7 +36,7 @@ def test_a_cluster_gives_the_same_rows(tmp_path: Path, cluster: str) -> None:
     made = []
     for name, address in (("here", None), ("ray", cluster)):
         store = LocalStore(tmp_path / name)
-        build_cache(store, data.samples, wanted.preprocessing, tmp_path / "images")
+        build_cache(store, data.samples, wanted.cached_preprocessing, tmp_path / "images")
         report = embed_images(store, data.samples, wanted, address)
         assert (report.images, report.added, report.shards) == (15, 15, 2)
         made.append(
