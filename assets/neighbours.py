@@ -21,7 +21,8 @@ from inspection.near_duplicates import (
 from inspection.ontology import load_ontology
 from inspection.profiles import load_profile
 from inspection.settings import get_settings
-from inspection.store import ObjectStore, open_store
+from inspection.store import ObjectStore
+from resources.artifacts import Artifacts
 
 GROUP = "features"
 OWNER = "team:learning"
@@ -37,18 +38,18 @@ DOUBTS_DRAWN = 12
     description="No photograph is on two sides of the split or in two folds as copies that were encoded "
     "again, resized, made brighter or cropped.",
 )
-def no_near_duplicates_across_splits() -> dg.AssetCheckResult:
+def no_near_duplicates_across_splits(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Looks for copies among the nearest neighbours, pixel by pixel; a leak stops what follows."""
     settings = get_settings()
-    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
+    store, profile = artifacts.open(settings.artifacts_url), load_profile(settings.profile)
     data = read_training_data(settings.dsn("warehouse"))
-    digest = embedding_digest(profile.embedding, profile.preprocessing)
+    digest = embedding_digest(profile)
     embeddings = read_embeddings(store, data.samples, digest)
-    prints = read_fingerprints(store, data, profile.preprocessing)
+    prints = read_fingerprints(store, data, profile.cached_preprocessing)
     found = find_near_duplicates(data.samples, embeddings, prints)
     looked_at = len(prints.keys() & set(embeddings.image_ids))
     leak = duplicate_leak(found, looked_at, len(data.samples))
-    pictures = {"pairs": pairs_picture(store, data, found, profile.preprocessing)} if found else {}
+    pictures = {"pairs": pairs_picture(store, data, found, profile.cached_preprocessing)} if found else {}
     return leak_result(leak, image_embeddings.key, pictures)
 
 
@@ -61,19 +62,21 @@ def no_near_duplicates_across_splits() -> dg.AssetCheckResult:
     description="One row per image and class whose label a head that has not seen the image doubts "
     "(features.label_error_candidates); for people to look at, nothing is changed by it.",
 )
-def label_error_candidates(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def label_error_candidates(
+    context: dg.AssetExecutionContext, artifacts: Artifacts
+) -> dg.MaterializeResult[None]:
     """Finds doubtful labels of the five folds by confident learning on the embeddings."""
     from inspection.learning.label_errors import find_label_errors, record_candidates, rows_of
 
     settings = get_settings()
-    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
+    store, profile = artifacts.open(settings.artifacts_url), load_profile(settings.profile)
     data, ontology = read_training_data(settings.dsn("warehouse")), load_ontology(settings.ontology_file)
     with progress_in_log(context):
         found = find_label_errors(store, data, ontology, profile)
     record_candidates(settings.dsn("warehouse"), found, data.fingerprint)
-    backbone = read_manifest(store, embedding_digest(profile.embedding, profile.preprocessing)).backbone
+    backbone = read_manifest(store, embedding_digest(profile)).backbone
     rows = rows_of(found.candidates, ontology.clean_class.id)
-    drawn = doubts_picture(store, data, rows[:DOUBTS_DRAWN], profile.preprocessing)
+    drawn = doubts_picture(store, data, rows[:DOUBTS_DRAWN], profile.cached_preprocessing)
     return dg.MaterializeResult(
         metadata={
             "status": "found" if found.applicable else "not applicable: no class is told better than chance",
@@ -95,14 +98,14 @@ def label_error_candidates(context: dg.AssetExecutionContext) -> dg.MaterializeR
     description="One row per image with its embedding, indexed for nearest neighbours by pgvector "
     "(features.image_embeddings); `vqi similar` reads it.",
 )
-def embedding_index(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def embedding_index(context: dg.AssetExecutionContext, artifacts: Artifacts) -> dg.MaterializeResult[None]:
     """Brings the index up to date with the embeddings: what is new, changed or gone."""
     from inspection.embedding_index import update_index
 
     settings = get_settings()
-    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
+    store, profile = artifacts.open(settings.artifacts_url), load_profile(settings.profile)
     data = read_training_data(settings.dsn("warehouse"))
-    digest = embedding_digest(profile.embedding, profile.preprocessing)
+    digest = embedding_digest(profile)
     with progress_in_log(context):
         found = update_index(settings.dsn("warehouse"), read_embeddings(store, data.samples, digest), digest)
     return dg.MaterializeResult(metadata={**vars(found), "digest": digest})

@@ -26,6 +26,6 @@ def embed_file(file: Path, profile: Profile) -> NDArray[np.float32]:
     except OSError as error:
         raise NotAnImageError(f"{file} cannot be read: {error.strerror}") from error
     # Through the cache's JPEG as well: what is compared has seen the same.
-    frame = encode_frame(load_frame(data, profile.preprocessing).pixels)
+    frame = encode_frame(load_frame(data, profile.cached_preprocessing).pixels)
     vector: NDArray[np.float32] = Embedder(profile.embedding)([frame])[0]
     return vector

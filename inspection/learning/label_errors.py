@@ -113,7 +113,7 @@ def find_label_errors(
     """
     check_classes(data.samples, ontology.defect_ids, ontology.clean_class.id)
     samples = [sample for sample in data.samples if sample.fold_id is not None]
-    digest = embedding_digest(profile.embedding, profile.preprocessing)
+    digest = embedding_digest(profile)
     return judge_labels(samples, read_embeddings(store, samples, digest), ontology.defect_ids)
 
 

@@ -19,6 +19,7 @@ from assets import embeddings, features, neighbours
 from inspection.near_duplicates import CHECK
 from inspection.settings import Settings
 from inspection.warehouse import transaction
+from resources.artifacts import Artifacts
 from tests.conftest import fresh_settings
 from tests.inspection.bundles import ONTOLOGY
 from tests.inspection.learning.toy import picture, profile, save_picture
@@ -61,9 +62,7 @@ def write(settings: Settings, rows: list[Row]) -> None:
 def plant(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Pictures with and without a dent; of one the label is wrong."""
     home = tmp_path_factory.mktemp("neighbours")
-    document = profile(embedding={"architecture": "resnet10t", "height": 64, "width": 96}).model_dump(
-        mode="json"
-    )
+    document = profile(embedding=EMBEDDING).model_dump(mode="json")
     (home / "toy.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     (home / "ontology.json").write_text(json.dumps(ONTOLOGY.model_dump(mode="json")), encoding="utf-8")
     settings = fresh_settings(
@@ -87,7 +86,9 @@ def make(settings: Settings) -> tuple[dict[str, Mapping[str, Any]], dg.AssetChec
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
         for module in (features, embeddings, neighbours):
             patch.setattr(module, "get_settings", lambda: settings)
-        result = dg.materialize(ASSETS, instance=instance, raise_on_error=False)
+        result = dg.materialize(
+            ASSETS, instance=instance, resources={"artifacts": Artifacts()}, raise_on_error=False
+        )
     (check,) = (c for c in result.get_asset_check_evaluations() if c.check_name == CHECK)
     events = result.get_asset_materialization_events()
     made = {

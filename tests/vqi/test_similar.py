@@ -31,7 +31,7 @@ def indexed(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Set
     settings = fresh_settings(postgres, home, profile=str(home / "toy.yaml"))
     data, store = plant(settings.images, {"train": 9, "test": 3}), open_store(settings.artifacts_url)
     toy = load_profile(settings.profile)
-    build_cache(store, data.samples, toy.preprocessing, settings.images)
+    build_cache(store, data.samples, toy.cached_preprocessing, settings.images)
     report = embed_images(store, data.samples, toy)
     with transaction(settings.dsn("warehouse")) as warehouse:
         warehouse.execute(MARTS)

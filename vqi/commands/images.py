@@ -34,7 +34,7 @@ def similar(
 
     settings = get_settings()
     dsn, profile = settings.dsn("warehouse"), load_profile(settings.profile)
-    digest = embedding_digest(profile.embedding, profile.preprocessing)
+    digest = embedding_digest(profile)
     vector = read_vector(dsn, image, digest)
     known = vector is not None
     if vector is None:
