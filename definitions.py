@@ -15,6 +15,7 @@ from assets.label_profile import profile_assets, profile_checks
 from assets.labels import label_assets
 from assets.marts import mart_assets
 from assets.monitoring import monitoring_assets
+from assets.neighbours import neighbour_assets, neighbour_checks
 from assets.taxonomy_checks import taxonomy_checks
 from assets.training import training_assets, training_checks
 from resources.artifacts import Artifacts
@@ -33,6 +34,7 @@ defs = Definitions(
         *feature_assets,
         *embedding_assets,
         *gauge_assets,
+        *neighbour_assets,
         *training_assets,
         *evaluation_assets,
         *deployment_assets,
@@ -44,6 +46,7 @@ defs = Definitions(
         *balance_checks,
         *profile_checks,
         *feature_checks,
+        *neighbour_checks,
         *training_checks,
         *evaluation_checks,
         *deployment_checks,

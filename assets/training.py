@@ -21,7 +21,7 @@ OWNER = "team:learning"
     owners=[OWNER],
     kinds={"pytorch"},
     code_version="1",
-    deps=["image_cache"],
+    deps=["image_cache", "image_embeddings"],  # the checks of both stop it
     io_manager_key="record_ids",
     description="One trained and calibrated network (a TrainingResult in the object store).",
 )
