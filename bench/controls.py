@@ -116,11 +116,13 @@ def _linear(data: TrainingData, cached: dict[str, CachedImage], classes: Sequenc
 
 def _shuffled(store: ObjectStore, data: TrainingData, classes: Sequence[str]) -> Floats:
     """Trains our network as always, but on labels dealt out anew; returns logits, [N, C]."""
+    from inspection.learning.checkpoints import Checkpoints, run_key
     from inspection.learning.data import make_examples
     from inspection.learning.pipeline import cached_examples
     from inspection.learning.training import predict_logits, train
 
-    profile = load_profile(get_settings().profile)
+    settings = get_settings()
+    profile = load_profile(settings.profile)
     rng = np.random.default_rng(SEED)
     mixed = []
     for side in ("train", "validation"):
@@ -130,10 +132,11 @@ def _shuffled(store: ObjectStore, data: TrainingData, classes: Sequence[str]) ->
             type(own)(**{**vars(own), "label": other.label, "labels": other.labels, "boxes": other.boxes})
             for own, other in zip(samples, dealt, strict=True)
         ]
-    training, validation = cached_examples(
-        store, TrainingData(data.split_release, tuple(mixed)), classes, profile
-    )
-    trained = train(training, validation, len(classes), profile)
+    shuffled = TrainingData(data.split_release, tuple(mixed))
+    training, validation = cached_examples(store, shuffled, classes, profile)
+    checkpoints = Checkpoints(store, run_key(profile, shuffled.fingerprint, classes))
+    trained = train(training, validation, len(classes), profile, checkpoints, settings.ray_address)
+    checkpoints.clear()
     test = data.side("test")
     cached = read_cache(store, test, profile.cached_preprocessing)
     return predict_logits(

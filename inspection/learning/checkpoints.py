@@ -114,8 +114,10 @@ class Checkpoints:
         return Found(None, tuple(passed_over))
 
     def clear(self) -> None:
-        """Removes all: the training has ended well."""
+        """Removes all, and what else lies with them: the training has ended well."""
         self._remove(lambda epoch: True)
+        for key in self.store.list(f"checkpoints/{self.key}/"):
+            self.store.delete(key)
 
     def _read(self, epoch: int) -> Checkpoint | str:
         state_path, tensors_path = self._path(epoch, "json"), self._path(epoch, "safetensors")

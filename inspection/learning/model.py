@@ -65,6 +65,12 @@ class DefectNet(nn.Module):
         return maps
 
 
+def untrained(profile: ModelProfile, classes: int) -> DefectNet:
+    """Builds a network whose weights will be replaced at once: none are fetched."""
+    random = {"pretrained": "none", "weights_file": None, "weights_sha256": None}
+    return DefectNet(profile.model_copy(update=random), classes)
+
+
 def grid_size(model: nn.Module, height: int, width: int) -> tuple[int, int]:
     """Returns rows and columns of the activation maps for images of a size."""
     training = model.training

@@ -35,7 +35,7 @@ from inspection.learning.evaluation import (
 )
 from inspection.learning.export import CalibratedNet, compare, export_onnx, in_torch
 from inspection.learning.gauge import second_judge
-from inspection.learning.model import DefectNet
+from inspection.learning.model import DefectNet, untrained
 from inspection.learning.results import (
     EvaluationReport,
     ExportResult,
@@ -245,11 +245,7 @@ def evaluate_variants(
 
 def load_model(store: ObjectStore, training: TrainingResult) -> DefectNet:
     """Builds the trained network again, on the CPU, in evaluation mode."""
-    # The first weights are replaced at once: none need to be fetched.
-    architecture = training.profile.model.model_copy(
-        update={"pretrained": "none", "weights_file": None, "weights_sha256": None}
-    )
-    model = DefectNet(architecture, len(training.classes))
+    model = untrained(training.profile.model, len(training.classes))
     model.load_state_dict(load(get_file(store, training.weights)))
     return model.eval()
 

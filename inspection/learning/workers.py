@@ -60,7 +60,8 @@ class Workers:
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """Returns the model so wrapped that gradients are the mean over all processes."""
-        return model if self.size == 1 else DistributedDataParallel(model)
+        # Some of timm's networks have parameters that no map depends on; in each step the same ones.
+        return model if self.size == 1 else DistributedDataParallel(model, static_graph=True)
 
     def same_buffers(self, model: nn.Module) -> None:
         """Gives all processes the buffers of the first: each saw other images of a batch."""
