@@ -8,6 +8,7 @@ from assets.deployment import deployment_assets, deployment_checks
 from assets.embeddings import embedding_assets
 from assets.evaluation import evaluation_assets, evaluation_checks
 from assets.features import feature_assets, feature_checks
+from assets.gauge import gauge_assets
 from assets.ingestion import ingestion_assets
 from assets.label_checks import label_checks
 from assets.label_profile import profile_assets, profile_checks
@@ -30,6 +31,7 @@ defs = Definitions(
         *profile_assets,
         *feature_assets,
         *embedding_assets,
+        *gauge_assets,
         *training_assets,
         *evaluation_assets,
         *deployment_assets,

@@ -3,6 +3,7 @@
     models/<id>/model.onnx            input `image`, outputs `probabilities` and `activation_maps`
     models/<id>/weights.safetensors
     models/<id>/model_card.md
+    models/<id>/gauge.json            only with a dimension gauge
     models/<id>/bundle.json           written last; holds the hash of each other file
 
 ``<id>`` is the SHA-256 of ``bundle.json``: nothing in a bundle can change without its name changing.
@@ -21,6 +22,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspection.errors import BundleError, StoreError
+from inspection.gauge.gauge import Gauge
 from inspection.imaging import Preprocessing
 from inspection.ontology import Ontology
 from inspection.store import LocalStore, ObjectStore
@@ -28,6 +30,7 @@ from inspection.store import LocalStore, ObjectStore
 PREFIX = "models"
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "model_card.md"
+GAUGE = "gauge.json"
 
 
 class BundleManifest(BaseModel):
@@ -82,11 +85,12 @@ class BundleManifest(BaseModel):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that passed its checks."""
+    """A bundle that passed its checks; `gauge` is None for one without a dimension gauge."""
 
     id: str
     manifest: BundleManifest
     model: bytes
+    gauge: Gauge | None = None
 
 
 def write_bundle(store: ObjectStore, manifest: BundleManifest, files: dict[str, bytes]) -> str:
@@ -116,8 +120,8 @@ def load_bundle(store: ObjectStore, bundle_id: str) -> Bundle:
     """Reads a bundle and refuses it unless everything fits.
 
     Raises:
-        BundleError: not complete, not the bytes that its name and hashes promise, or a model whose
-            outputs are not the manifest's classes.
+        BundleError: not complete, not the bytes that its name and hashes promise, or a model or gauge
+            whose classes are not the manifest's.
     """
     return _checked(store, f"{PREFIX}/{bundle_id}/", bundle_id)
 
@@ -162,4 +166,15 @@ def _checked(store: ObjectStore, prefix: str, bundle_id: str) -> Bundle:
             raise BundleError(f"bundle {bundle_id[:12]}: {name} is not the file that bundle.json tells")
     if MODEL not in contents:
         raise BundleError(f"bundle {bundle_id[:12]}: {MODEL} is missing")
-    return Bundle(bundle_id, manifest, contents[MODEL])
+    gauge = _gauge(contents[GAUGE], manifest, bundle_id) if GAUGE in contents else None
+    return Bundle(bundle_id, manifest, contents[MODEL], gauge)
+
+
+def _gauge(text: bytes, manifest: BundleManifest, bundle_id: str) -> Gauge:
+    try:
+        gauge = Gauge.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(f"bundle {bundle_id[:12]}: {GAUGE} does not fit: {error}") from error
+    if strange := set(gauge.fit.classes) - set(manifest.classes):
+        raise BundleError(f"bundle {bundle_id[:12]}: {GAUGE} judges {sorted(strange)}, the model does not")
+    return gauge

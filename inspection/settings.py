@@ -49,6 +49,8 @@ class Settings(BaseSettings):
         profile: name of the model profile (see `inspection.profiles`).
         alerts: limits of the alert rules; as JSON in the environment, what it leaves out keeps its default.
         label_limits: file of what the labels are held to; ``None`` means the default of `label_limits_file`.
+        gauge_plan: file that says where on a part each dimension is measured; ``None`` means the default
+            of `gauge_plan_file`. One without parts switches the dimension gauge off.
         split_policy: how training, validation and test are dealt (see `inspection.splits`).
         split_window_days: how far back before its date a split release reaches.
         source_timeout_seconds: reading one table of the plant takes no longer, or is given up.
@@ -83,6 +85,7 @@ class Settings(BaseSettings):
     alerts: AlertLimits = AlertLimits()
     new_annotations_for_training: int = Field(default=500, ge=1)
     label_limits: AnchoredPath | None = None
+    gauge_plan: AnchoredPath | None = None
     split_policy: Literal["chronological", "grouped"] = "chronological"
     split_window_days: int = Field(default=180, ge=1)
     source_timeout_seconds: float = Field(default=900, gt=0)
@@ -182,6 +185,13 @@ class Settings(BaseSettings):
         from inspection.label_quality import DEFAULT_LIMITS
 
         return DEFAULT_LIMITS if self.label_limits is None else self.label_limits.expanduser().resolve()
+
+    @property
+    def gauge_plan_file(self) -> Path:
+        """Where dimensions are measured: the configured file, else the default."""
+        from inspection.gauge.plan_file import DEFAULT_PLAN
+
+        return DEFAULT_PLAN if self.gauge_plan is None else self.gauge_plan.expanduser().resolve()
 
 
 @lru_cache(maxsize=1)

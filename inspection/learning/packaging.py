@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspection.artifacts import get_file, get_record
-from inspection.bundle import CARD, MODEL, WEIGHTS, BundleManifest, write_bundle
+from inspection.bundle import CARD, GAUGE, MODEL, WEIGHTS, BundleManifest, write_bundle
 from inspection.errors import BundleError
 from inspection.gate import GateResult, judge_model
+from inspection.learning.gauge import GaugeResult
 from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
 from inspection.metrics import Rate
 from inspection.ontology import Ontology
@@ -57,11 +58,15 @@ def make_bundle(store: ObjectStore, report_id: str, ontology: Ontology) -> tuple
         packages=training.packages,
         created_at=training.created_at,
     )
+    gauge = None if export.gauge is None else get_record(store, GaugeResult, export.gauge)
+    card = (*_card(training, export, report, gate), *_gauge_card(gauge))
     files = {
         MODEL: get_file(store, export.model),
         WEIGHTS: get_file(store, training.weights),
-        CARD: "\n".join(_card(training, export, report, gate)).encode(),
+        CARD: "\n".join(card).encode(),
     }
+    if gauge is not None and gauge.gauge is not None:
+        files[GAUGE] = get_file(store, gauge.gauge)
     return write_bundle(store, manifest, files), gate
 
 
@@ -101,6 +106,30 @@ def _card(
     yield ""
     yield "It has seen the cameras, part types and defects of its training set and no others; what it is not"
     yield "sure of belongs in front of a person."
+    yield ""
+
+
+def _gauge_card(gauge: GaugeResult | None) -> Iterator[str]:
+    if gauge is None:
+        return
+    yield "## Dimension gauge"
+    yield ""
+    if gauge.fit is None:
+        yield f"None, the network judges alone: {gauge.reason}."
+        yield ""
+        return
+    yield f"Of {gauge.images} images {gauge.applicable} could be measured. For them the probability of a"
+    yield "measured class is the gauge's; for the others it is the network's."
+    yield ""
+    yield from (f"- {count} images: {reason}" for reason, count in gauge.not_applicable.items())
+    for name, fit in gauge.fit.classes.items():
+        yield f"- {name}: calibrated on {fit.positives} validation images with it and {fit.negatives} without"
+    yield from (f"- {camera} measures {mm:+.3f} mm: taken off" for camera, mm in gauge.fit.bias_mm.items())
+    yield ""
+    yield "| part type | dimension | repeatability (mm) |"
+    yield "| --- | --- | --- |"
+    for part, dimensions in sorted(gauge.fit.repeatability_mm.items()):
+        yield from (f"| {part} | {name} | {mm:.3f} |" for name, mm in dimensions.items())
     yield ""
 
 

@@ -31,6 +31,7 @@ from inspection.learning.evaluation import (
     target_matrix,
 )
 from inspection.learning.export import CalibratedNet, compare, export_onnx
+from inspection.learning.gauge import second_judge
 from inspection.learning.model import DefectNet
 from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
 from inspection.learning.training import Training, predict_logits, train
@@ -89,11 +90,17 @@ def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, prof
 
 
 def export_model(
-    store: ObjectStore, training_id: str, data: TrainingData, ontology: Ontology, image_root: Path
+    store: ObjectStore,
+    training_id: str,
+    data: TrainingData,
+    ontology: Ontology,
+    image_root: Path,
+    gauge_id: str | None = None,
 ) -> str:
     """Exports a trained model, chooses its thresholds, compares it; returns the id of an `ExportResult`.
 
-    Thresholds come from the exported model on the original files of the validation side.
+    Thresholds come from the exported model, and the gauge beside it, on the original files of the
+    validation side.
 
     Args:
         store: holds the training.
@@ -101,9 +108,11 @@ def export_model(
         data: what it was trained on.
         ontology: tells which classes are safety-critical.
         image_root: folder of the originals.
+        gauge_id: of the `GaugeResult` of the same data; None judges by the network alone.
 
     Raises:
-        InsufficientDataError: the data are not those of the training, or too few can be read.
+        InsufficientDataError: the data are not those of the training or of the gauge, or too few can be
+            read.
         OntologyError: the ontology has other classes than the model.
     """
     training = get_record(store, TrainingResult, training_id)
@@ -115,6 +124,8 @@ def export_model(
     found = predict_originals(
         exported, data.side("validation"), image_root, profile.preprocessing, "thresholds"
     )
+    if gauge := second_judge(store, gauge_id, data):
+        found = gauge.beside(found, training.classes)
     targets = target_matrix(found.samples, training.classes)
     check_counts(targets, training.classes, profile.calibration)
     thresholds = choose_thresholds(
@@ -134,6 +145,7 @@ def export_model(
         model=put_file(store, "onnx", ".onnx", onnx),
         thresholds=thresholds,
         parity=parity,
+        gauge=gauge_id,
     )
     return put_record(store, result)
 
@@ -155,11 +167,16 @@ def evaluate_model(
     found = predict_originals(model, data.side("test"), image_root, preprocessing)
     frames = read_cache(store, found.samples, preprocessing)
     cached = predict_cached(model, found.samples, frames, preprocessing, len(training.classes))
+    calibration = Calibration(training.slopes, training.offsets)
+    if gauge := second_judge(store, export.gauge, data):
+        found = gauge.beside(found, training.classes)
+        cached = gauge.judge(found.samples, cached, training.classes)
+        calibration = gauge.without_measured(calibration, training.classes)
     metrics = measure(
         found,
         cached,
         export.thresholds,
-        Calibration(training.slopes, training.offsets),
+        calibration,
         ontology,
         training.profile.confidence_threshold,
     )

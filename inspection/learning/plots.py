@@ -97,3 +97,21 @@ def precision_recall(probabilities: Floats, targets: Floats, metrics: TestMetric
         axes.set(xlabel="recall", ylabel="precision", title=title, xlim=(0, 1.02), ylim=(0, 1.02))
         axes.legend(fontsize=7, loc="lower left")
         return png(figure)
+
+
+def deviations(good: Sequence[float], labelled: Sequence[float]) -> bytes:
+    """Draws the largest deviation of each part in tolerances, by label; returns a PNG."""
+    with figure_of(1, (6.5, 3.4)) as (figure, (axes,)):
+        edges = np.linspace(0, max([2.0, *good, *labelled]), 60)
+        for number, (values, name) in enumerate(((good, "not so labelled"), (labelled, "out of tolerance"))):
+            label = f"{name} ({len(values)} parts)"
+            axes.hist(values, edges.tolist(), color=COLOURS[number], alpha=0.6, label=label)
+        axes.axvline(1, color="grey", linestyle=":", label="tolerance")
+        axes.set(
+            xlabel="largest deviation of a dimension (tolerances)",
+            ylabel="parts",
+            yscale="log",
+            title="Dimension gauge on training and validation parts",
+        )
+        axes.legend()
+        return png(figure)

@@ -87,12 +87,14 @@ class ExportResult(_Record):
         training: id of the `TrainingResult`.
         model: key of the ONNX file, named by its hash.
         thresholds: probability from which a class is reported, chosen on validation originals.
+        gauge: id of the `GaugeResult` whose word counts for measured classes; None without.
     """
 
     training: str
     model: str
     thresholds: dict[str, float]
     parity: Parity
+    gauge: str | None = None
 
 
 class EvaluationReport(_Record):
