@@ -20,7 +20,13 @@ from inspection.dataset import Sample, Split, TrainingData, check_classes
 from inspection.errors import InsufficientDataError, OntologyError
 from inspection.imaging import Pixels, Preprocessing
 from inspection.learning import plots
-from inspection.learning.calibration import Calibration, calibrate, check_counts, choose_thresholds
+from inspection.learning.calibration import (
+    Calibration,
+    calibrate,
+    check_costs,
+    check_counts,
+    choose_thresholds,
+)
 from inspection.learning.data import Example, make_examples
 from inspection.learning.evaluation import (
     Predictions,
@@ -52,11 +58,13 @@ def train_model(store: ObjectStore, data: TrainingData, ontology: Ontology, prof
     Raises:
         InsufficientDataError: too few images to train or to calibrate on, or a dataset that was balanced
             for another profile.
+        SettingsError: the profile gives costs to a class that can have none.
         OntologyError: a label is of a class that the ontology does not have.
     """
     classes = ontology.defect_ids
     # Of all sides: with a test set that cannot be judged the training would be for nothing.
     check_classes(data.samples, classes, ontology.clean_class.id)
+    check_costs(profile.thresholds.costs, classes, ontology.safety_critical_ids)
     check_floor(data, ontology.clean_class.id, profile.training.minimum_per_class)
     training, validation = cached_examples(store, data, classes, profile)
     targets = np.stack([e.targets for e in validation]) if validation else np.zeros((0, len(classes)))
@@ -135,6 +143,8 @@ def export_model(
         ontology.safety_critical_ids,
         profile.gate.safety_critical_recall,
         profile.gate.false_reject_rate,
+        profile.thresholds.costs,
+        np.array([sample.sample_weight for sample in found.samples]),
     )
     frames = _frames(data.side("test")[:PARITY_IMAGES], image_root, profile.preprocessing)
     parity = compare(
