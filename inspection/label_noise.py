@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
+
+from inspection.dataset import Sample
+from inspection.warehouse import transaction
+
+BY_INSPECTORS = ("inspector", "code")
+"""Label sources where no annotator had a say: a decision to pass, and one to reject with a defect code."""
 
 
 class InspectorRates(BaseModel):
@@ -82,4 +90,45 @@ def label_cap(
         hidden=hidden,
         precision=defects / (defects + hidden) if defects else None,
         false_reject_rate=hidden / clean_images if clean_images else None,
+    )
+
+
+def read_inspector_rates(dsn: str) -> InspectorRates | None:
+    """Reads how the plant's inspectors decide; None where nobody compared them with annotators.
+
+    Args:
+        dsn: libpq URI of the warehouse, with ``marts.inspector_agreement`` built.
+    """
+    with transaction(dsn) as warehouse:
+        warehouse.execute(
+            """
+            select miss_rate, over_reject_rate, defective_decisions, clean_decisions
+            from marts.inspector_agreement
+            where scope = 'overall' and miss_rate is not null and over_reject_rate is not null
+            """
+        )
+        row = warehouse.fetchone()
+    if row is None:
+        return None
+    misses, alarms, defective, clean = row
+    return InspectorRates(miss_rate=misses, over_reject_rate=alarms, defective=defective, clean=clean)
+
+
+def cap_of(rates: InspectorRates, labelled: Sequence[Sample], test: Sequence[Sample]) -> LabelCap | None:
+    """Estimates the cap for a test set; see `label_cap`.
+
+    Args:
+        rates: of the inspectors.
+        labelled: all samples of the dataset; those that inspectors alone judged tell what share they reject.
+        test: its test side.
+    """
+    judged = [sample for sample in labelled if sample.label_source in BY_INSPECTORS]
+    weight = sum(sample.sample_weight for sample in judged)
+    rejected = sum(sample.sample_weight for sample in judged if sample.labels)
+    return label_cap(
+        rates,
+        rejected=rejected / weight if weight else 0.0,
+        clean_rows=sum(s.label_source in BY_INSPECTORS and not s.labels for s in test),
+        defects=sum(len(s.labels) for s in test),
+        clean_images=sum(not s.labels for s in test),
     )
