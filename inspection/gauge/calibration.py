@@ -138,13 +138,15 @@ def camera_history(
             scale = None if told is None else float(told)
             if min(frame) <= 0 or not (scale is None or 0 < scale < np.inf):
                 raise ValueError("not positive")
-            known.setdefault(str(row["camera_id"]), []).append((_time(row["effective_from"]), *frame, scale))
+            since = _time(row["effective_from"])
+            known.setdefault(str(row["camera_id"]), []).append((since, *frame, scale))
         except (KeyError, TypeError, ValueError):
             broken += 1
     for row in lenses:
         try:
             lens = Lens(**{name: float(row[name]) for name in Lens.model_fields})
-            seen.setdefault(str(row["camera_id"]), []).append((_time(row["calibrated_at"]), lens))
+            since = _time(row["calibrated_at"])
+            seen.setdefault(str(row["camera_id"]), []).append((since, lens))
         except (KeyError, TypeError, ValueError):
             broken += 1
     return CameraHistory.model_validate({"configs": known, "lenses": seen, "broken": broken})

@@ -22,6 +22,7 @@ PART_SHARE = 0.35
 """The threshold lies this share of the way from the backdrop to the part: edges are darker than faces."""
 REACH, STEP, WINDOW = 5.0, 0.5, 2.0
 """Pixels: how far an edge is looked for on both sides, in which steps, and the centroid's half width."""
+CENTRINGS = 3
 NEIGHBOURS = 7
 """Points of the outline whose profiles are averaged: noise goes, a straight edge stays."""
 TANGENT = 4
@@ -106,13 +107,14 @@ def _refined(grey: NDArray[np.float32], points: Points, sign: int) -> Points:
     profile = _around(profile)
     rise = np.maximum(sign * np.diff(profile, axis=1), 0)
     middles = (offsets[1:] + offsets[:-1]) / 2
-    peak = rise.argmax(axis=1)
-    near = np.abs(middles - middles[peak][:, None]) <= WINDOW
-    weight = np.where(near, rise, 0)
-    total = weight.sum(axis=1)
-    found = (total >= MIN_CONTRAST) & (length[:, 0] > 0)
-    moved = (weight * middles).sum(axis=1)[found] / total[found]
-    return np.asarray(points[found] + moved[:, None] * inwards[found])
+    place = middles[rise.argmax(axis=1)]
+    weight = rise
+    for _ in range(CENTRINGS):
+        # A window with soft ends that follows its own centroid: one around a sample leans to that sample.
+        weight = rise * np.clip((WINDOW - np.abs(middles - place[:, None])) / STEP + 0.5, 0, 1)
+        place = (weight * middles).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
+    found = (weight.sum(axis=1) >= MIN_CONTRAST) & (length[:, 0] > 0)
+    return np.asarray(points[found] + place[found, None] * inwards[found])
 
 
 def _around(profile: NDArray[np.float32]) -> NDArray[np.float32]:

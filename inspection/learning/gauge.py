@@ -144,7 +144,7 @@ def fit_gauge(
     try:
         classes = class_fits(data.side("validation"), readings, measured, minimum)
     except InsufficientDataError as error:
-        return put_record(store, GaugeResult(reason=str(error), **told))
+        return put_record(store, GaugeResult(reason=f"of the parts that could be measured, {error}", **told))
     fit = spread.model_copy(update={"classes": classes})
     cameras = current_cameras(instrument.cameras)
     gauge = Gauge(

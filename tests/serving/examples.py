@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inspection.bundle import BundleManifest, write_bundle
+from inspection.gauge.gauge import Gauge
 from inspection.imaging import Preprocessing
 from inspection.ontology import DEFAULT_ONTOLOGY, Ontology, load_ontology
 from inspection.store import ObjectStore
@@ -91,9 +92,13 @@ def manifest(ontology: Ontology | None = None, **changes: object) -> BundleManif
     return BundleManifest.model_validate(values | changes)
 
 
-def store_bundle(store: ObjectStore, model: bytes | None = None, **changes: object) -> str:
+def store_bundle(
+    store: ObjectStore, model: bytes | None = None, gauge: Gauge | None = None, **changes: object
+) -> str:
     """Stores a tiny bundle; returns its id."""
     files = {"model.onnx": model or tiny_model(), "weights.safetensors": b"", "model_card.md": b""}
+    if gauge is not None:
+        files["gauge.json"] = gauge.model_dump_json().encode()
     return write_bundle(store, manifest(**changes), files)  # type: ignore[arg-type]
 
 
