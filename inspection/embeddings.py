@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import groupby
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -171,6 +170,9 @@ def update_embeddings(
         backbone: what `embed` runs.
         cache: digest of the image cache.
         embed: makes what is missing.
+
+    Raises:
+        StoreError: an image left the cache meanwhile.
     """
     begin = perf_counter()
     wanted = {
@@ -183,13 +185,17 @@ def update_embeddings(
         missing = tuple(image for image in ids if there.get(image) != hashes[image])
         orders += [Order(day, missing)] if missing else []
     total, added = sum(len(order.image_ids) for order in orders), 0
-    for day, rows in groupby(embed(orders), key=lambda row: row.day):
-        kept = {row.image_id: row for row in _kept(store, digest, day, backbone)}
-        for row in rows:
-            kept[row.image_id] = row
+    made = iter(embed(orders))
+    for order in orders:
+        kept = {row.image_id: row for row in _kept(store, digest, order.day, backbone)}
+        for image_id in order.image_ids:
+            row = next(made, None)
+            if row is None or row.image_id != image_id:
+                raise StoreError(f"{image_id} left the image cache meanwhile: materialize it again")
+            kept[image_id] = row
             added += 1
             report("embeddings", added, total, f"{added / (perf_counter() - begin):.0f} images/s")
-        shards[day] = _put(store, digest, day, kept.values(), backbone)
+        shards[order.day] = _put(store, digest, order.day, kept.values(), backbone)
     _put_manifest(store, digest, backbone, cache, shards)
     images = sum(len(ids) for ids in wanted.values())
     return EmbeddingReport(digest, images, added, len(orders), perf_counter() - begin)

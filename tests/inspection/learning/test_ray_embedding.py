@@ -39,7 +39,9 @@ def test_a_cluster_gives_the_same_rows(tmp_path: Path, cluster: str) -> None:
         build_cache(store, data.samples, wanted.preprocessing, tmp_path / "images")
         report = embed_images(store, data.samples, wanted, address)
         assert (report.images, report.added, report.shards) == (15, 15, 2)
-        made.append((read_manifest(store, report.digest), read_embeddings(store, data.samples, report.digest)))
+        made.append(
+            (read_manifest(store, report.digest), read_embeddings(store, data.samples, report.digest))
+        )
     (here, expected), (there, found) = made
     assert there.backbone == here.backbone
     assert found.image_ids == expected.image_ids == tuple(s.image_id for s in data.samples)
