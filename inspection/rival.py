@@ -24,6 +24,9 @@ class Rival:
     reason: str | None = "no model is in production"
 
 
+NO_RIVAL = Rival()
+
+
 def find_rival(dsn: str, registry: ModelRegistry) -> Rival:
     """Finds the model in production and what it has learnt from.
 
@@ -36,10 +39,12 @@ def find_rival(dsn: str, registry: ModelRegistry) -> Rival:
     """
     bundle = registry.production()
     if bundle is None:
-        return Rival()
+        return NO_RIVAL
     release = read_manifest(registry.store, bundle).split_release
     orders = learnt_orders(dsn, release)
     if orders is None:
-        told = f"the split release {release[:12]} of the production model {bundle[:12]} is not in this warehouse"
+        told = (
+            f"the split release {release[:12]} of the production model {bundle[:12]} is not in this warehouse"
+        )
         return Rival(reason=f"{told}: nobody knows which parts it has learnt from")
     return Rival(bundle, orders, None)

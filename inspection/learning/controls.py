@@ -56,9 +56,8 @@ def train_linear_control(store: ObjectStore, data: TrainingData, ontology: Ontol
     begin, classes = perf_counter(), ontology.defect_ids
     check_classes(data.samples, classes, ontology.clean_class.id)
     cached = read_cache(store, (*data.side("train"), *data.side("test")), profile.preprocessing)
-    training, test = (
-        [sample for sample in side if sample.image_id in cached] for side in (data.side("train"), data.side("test"))
-    )
+    training = [sample for sample in data.side("train") if sample.image_id in cached]
+    test = [sample for sample in data.side("test") if sample.image_id in cached]
     _check_sides(training, test)
     scaler = StandardScaler()
     seen, unseen = scaler.fit_transform(_thumbnails(training, cached)), _thumbnails(test, cached)

@@ -9,6 +9,7 @@ from inspection.bundle import CARD, GAUGE, MODEL, WEIGHTS, BundleManifest, write
 from inspection.errors import BundleError
 from inspection.gate import GateResult, judge_model
 from inspection.learning.gauge import GaugeResult
+from inspection.learning.report.of_bundle import note_report
 from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
 from inspection.metrics import Rate
 from inspection.ontology import Ontology
@@ -67,7 +68,9 @@ def make_bundle(store: ObjectStore, report_id: str, ontology: Ontology) -> tuple
     }
     if gauge is not None and gauge.gauge is not None:
         files[GAUGE] = get_file(store, gauge.gauge)
-    return write_bundle(store, manifest, files), gate
+    bundle = write_bundle(store, manifest, files)
+    note_report(store, bundle, report_id)
+    return bundle, gate
 
 
 def _card(

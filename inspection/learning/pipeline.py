@@ -29,7 +29,6 @@ from inspection.learning.calibration import (
 )
 from inspection.learning.data import Example, make_examples
 from inspection.learning.evaluation import (
-    Predictions,
     load_originals,
     measure,
     predict_cached,
@@ -39,9 +38,11 @@ from inspection.learning.evaluation import (
 from inspection.learning.export import CalibratedNet, compare, export_onnx
 from inspection.learning.gauge import second_judge
 from inspection.learning.model import DefectNet
-from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
+from inspection.learning.report.beside import ALONE, Beside
+from inspection.learning.report.details import Judged
+from inspection.learning.report.make import make_report
+from inspection.learning.results import ExportResult, TrainingResult
 from inspection.learning.training import Training, predict_logits, train
-from inspection.metrics import TestMetrics
 from inspection.ontology import Ontology
 from inspection.packages import code_revision, package_versions
 from inspection.profiles import Profile
@@ -161,13 +162,28 @@ def export_model(
 
 
 def evaluate_model(
-    store: ObjectStore, export_id: str, data: TrainingData, ontology: Ontology, image_root: Path
+    store: ObjectStore,
+    export_id: str,
+    data: TrainingData,
+    ontology: Ontology,
+    image_root: Path,
+    beside: Beside = ALONE,
 ) -> str:
     """Judges an exported model on the originals of the test side; returns the id of an `EvaluationReport`.
 
+    Args:
+        store: holds the export.
+        export_id: of its `ExportResult`.
+        data: what it was trained on.
+        ontology: tells which classes are safety-critical.
+        image_root: folder of the originals.
+        beside: what the report compares the model with.
+
     Raises:
-        InsufficientDataError: the data are not those of the training, or no test image can be read.
+        InsufficientDataError: the data are not those of the training or of a baseline, or no test image can
+            be read.
         OntologyError: the ontology has other classes than the model.
+        BundleError: the production model that it is compared with must not be served.
     """
     export = get_record(store, ExportResult, export_id)
     training = get_record(store, TrainingResult, export.training)
@@ -190,14 +206,10 @@ def evaluate_model(
         ontology,
         training.profile.confidence_threshold,
     )
-    result = EvaluationReport(
-        training=export.training,
-        export=export_id,
-        metrics=metrics,
-        plots=_plots(store, found, metrics, training.classes),
-        unreadable=len(found.unreadable),
+    judged = Judged.of(found, {name: export.thresholds[name] for name in training.classes})
+    return make_report(
+        store, export_id, export, training, model, judged, metrics, data, ontology, image_root, beside
     )
-    return put_record(store, result)
 
 
 def load_model(store: ObjectStore, training: TrainingResult) -> DefectNet:
@@ -230,18 +242,6 @@ def _frames(samples: Sequence[Sample], root: Path, preprocessing: Preprocessing)
         if not isinstance(frame, Unreadable):
             yield frame.pixels
         report("parity", number, len(samples))
-
-
-def _plots(
-    store: ObjectStore, found: Predictions, metrics: TestMetrics, classes: Sequence[str]
-) -> dict[str, str]:
-    targets, p = target_matrix(found.samples, classes), found.probabilities
-    pictures = {
-        "confusion": plots.confusion(metrics),
-        "reliability": plots.reliability(p, targets, classes, metrics.ece),
-        "precision_recall": plots.precision_recall(p, targets, metrics),
-    }
-    return {name: put_file(store, "plots", ".png", picture) for name, picture in pictures.items()}
 
 
 def _same_basis(training: TrainingResult, data: TrainingData, ontology: Ontology) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,13 @@ from inspection.comparison import compare_verdicts, unseen
 from inspection.dataset import Sample
 from inspection.errors import InsufficientDataError
 from inspection.gauge.gauge import Gauge, combined
+from inspection.gauge.reading import Reading
 from inspection.label_noise import InspectorRates
 from inspection.learning.baselines import BaselineResult, read_baseline_predictions
-from inspection.learning.evaluation import predict_originals, target_matrix
+from inspection.learning.evaluation import predict_originals
 from inspection.learning.report.details import BaselineScore, Judged, RivalResult
 from inspection.metrics import auroc, mean_auroc
-from inspection.rival import Rival
+from inspection.rival import NO_RIVAL, Rival
 from inspection.runtime import OnnxModel
 from inspection.store import ObjectStore
 
@@ -37,8 +38,11 @@ class Beside:
     """
 
     baselines: tuple[str, ...] = ()
-    rival: Rival = Rival()
+    rival: Rival = NO_RIVAL
     inspectors: InspectorRates | None = None
+
+
+ALONE = Beside()
 
 
 def score_baseline(store: ObjectStore, record: str, judged: Judged, data_fingerprint: str) -> BaselineScore:
@@ -113,3 +117,7 @@ def _verdicts(
         readings = [_read(bundle.gauge, sample, image_root) for sample in found.samples]
         p = combined(p, manifest.classes, readings, bundle.gauge.fit)
     return np.asarray((p >= np.array([manifest.thresholds[name] for name in manifest.classes])).any(1))
+
+
+def _read(gauge: Gauge, sample: Sample, image_root: Path) -> Reading:
+    return gauge.read(read_original(image_root, sample.image_path), sample.part_type, sample.camera_id)

@@ -122,12 +122,13 @@ class Judged:
     """Test predictions with the decisions that follow from them.
 
     Attributes:
+        thresholds: by class, in order.
         told: which classes reach their threshold, [N, C]; `actual` which are there.
         confidence: of each verdict, [N].
     """
 
     predictions: Predictions
-    classes: tuple[str, ...]
+    thresholds: dict[str, float]
     told: Bools
     actual: Bools
     confidence: Floats
@@ -137,7 +138,12 @@ class Judged:
         """Decides; `thresholds` are in the order of the classes."""
         p, limit = predictions.probabilities, np.array(list(thresholds.values()))
         actual = target_matrix(predictions.samples, tuple(thresholds)) > 0
-        return cls(predictions, tuple(thresholds), p >= limit, actual, overall_confidence(p, limit))
+        return cls(predictions, dict(thresholds), p >= limit, actual, overall_confidence(p, limit))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Outputs of the model in order, C."""
+        return tuple(self.thresholds)
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -162,7 +168,7 @@ class Judged:
     @property
     def wrong(self) -> Bools:
         """Which verdicts, PASS or FAIL, do not fit the label, [N]."""
-        return self.failed != self.defective
+        return np.asarray(self.failed != self.defective)
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,16 @@ class Defects:
     side: Floats
     scale: Floats
     iou: Floats
+
+    def of_class(self, index: int) -> Defects:
+        """Returns those of one class."""
+        own = self.class_index == index
+        return Defects(*(column[own] for column in vars(self).values()))
+
+    @property
+    def box_quality(self) -> BoxQuality:
+        """How well the boxes of the told ones are drawn."""
+        return box_quality(self.iou[self.told].tolist())
 
 
 def boxed_defects(judged: Judged) -> Defects:
@@ -220,36 +236,32 @@ def make_details(
     baselines: Sequence[BaselineScore],
     mistakes: Sequence[Mistake],
 ) -> EvaluationDetails:
-    """Counts everything; what needs more than the predictions is given."""
+    """Counts everything; what needs more than the predictions is given, see `EvaluationDetails`."""
     defects, weights = boxed_defects(judged), judged.weights
     hits, told, actual = (
-        np.asarray(m.sum(1), float) for m in (judged.told & judged.actual, judged.told, judged.actual)
+        np.asarray(m, float) for m in (judged.told & judged.actual, judged.told, judged.actual)
     )
     all_slices = slices(traits(judged.samples), judged.failed, judged.defective)
     found, sizes = marked(all_slices, size_bins(defects.side, defects.scale, defects.told))
     compared = [c for one in found for c in (one.missed, one.false_alarms)] + [one.found for one in sizes]
+    by_class = {name: defects.of_class(c) for c, name in enumerate(judged.classes)}
     return EvaluationDetails(
         confidence_threshold=confidence_threshold,
-        f1=ratio(2 * hits, told + actual),
+        f1=ratio(2 * hits.sum(1), (told + actual).sum(1)),
         f1_per_class={
-            name: ratio(2.0 * (judged.told & judged.actual)[:, c], judged.told[:, c] + 1.0 * judged.actual[:, c])
-            for c, name in enumerate(judged.classes)
+            name: ratio(2 * hits[:, c], (told + actual)[:, c]) for c, name in enumerate(judged.classes)
         },
-        precision_at_line=ratio(weights * hits, weights * told),
+        precision_at_line=ratio(weights * hits.sum(1), weights * told.sum(1)),
         line_images=float(weights.sum()),
         risk=risk_coverage(judged.confidence, judged.wrong),
         slices=found,
         sizes=sizes,
         sizes_per_class={
-            name: size_bins(*(column[defects.class_index == c] for column in _sized(defects)), CLASS_SIZE_BINS)
-            for c, name in enumerate(judged.classes)
+            name: size_bins(own.side, own.scale, own.told, CLASS_SIZE_BINS) for name, own in by_class.items()
         },
         tests=sum(one.p is not None for one in compared),
-        boxes=box_quality(defects.iou[defects.told].tolist()),
-        boxes_per_class={
-            name: box_quality(defects.iou[defects.told & (defects.class_index == c)].tolist())
-            for c, name in enumerate(judged.classes)
-        },
+        boxes=defects.box_quality,
+        boxes_per_class={name: own.box_quality for name, own in by_class.items()},
         pointing=pointing,
         cap=cap,
         cap_reason=cap_reason,
@@ -257,7 +269,3 @@ def make_details(
         baselines=tuple(baselines),
         mistakes=tuple(mistakes),
     )
-
-
-def _sized(defects: Defects) -> tuple[Floats, Floats, Bools]:
-    return defects.side, defects.scale, defects.told
