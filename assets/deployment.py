@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.run_log import progress_in_log
+from inspection.alert_rules import GATE_RULE
 from inspection.alerts import raise_alert
 from inspection.bundle import read_manifest
 from inspection.gate import GateResult
@@ -14,7 +15,7 @@ from inspection.store import open_store
 GROUP = "deployment"
 OWNER = "team:learning"
 
-GATE = "deployment_gate"
+GATE = GATE_RULE
 
 
 @dg.asset(

@@ -33,6 +33,7 @@ PREFIX = "models"
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "model_card.md"
 GAUGE = "gauge.json"
+BOX_THRESHOLD = 0.5
 
 Precision = Literal["fp16", "int8"]
 
@@ -73,7 +74,7 @@ class BundleManifest(BaseModel):
     thresholds: dict[str, float]
     temperature: dict[str, float]
     offset: dict[str, float]
-    box_threshold: float = Field(default=0.5, gt=0, le=1)
+    box_threshold: float = Field(default=BOX_THRESHOLD, gt=0, le=1)
     preprocessing: Preprocessing
     metrics: dict[str, Any]
     gate: dict[str, Any]

@@ -202,6 +202,40 @@ class CalibrationProfile(_Part):
     minimum_negatives: int = Field(gt=0)
 
 
+class MistakeCost(_Part):
+    """What a wrong decision about a class costs, in any unit that is the same for all classes.
+
+    Attributes:
+        miss: of a part whose defect is not told.
+        false_alarm: of a part for which a defect is told that it does not have.
+    """
+
+    miss: float = Field(gt=0)
+    false_alarm: float = Field(gt=0)
+
+
+class ThresholdProfile(_Part):
+    """How thresholds are chosen.
+
+    Attributes:
+        costs: by class id; such a class gets the threshold with the lowest expected cost at the line's own
+            mix. A class without costs gets the best F1. A safety-critical class has none: the gate's recall
+            decides.
+    """
+
+    costs: dict[str, MistakeCost] = {}
+
+
+class ControlsProfile(_Part):
+    """The controls that a model is compared with.
+
+    Attributes:
+        shuffled_epochs: most epochs that the network trains on shuffled labels; `training.epochs` if fewer.
+    """
+
+    shuffled_epochs: int = Field(default=10, gt=0)
+
+
 class GateLimits(_Part):
     """What a model must reach on the test set before it may be deployed.
 
@@ -233,6 +267,8 @@ class Profile(_Part):
     augmentation: Augmentation = Augmentation()
     loss: LossProfile = LossProfile()
     calibration: CalibrationProfile
+    thresholds: ThresholdProfile = ThresholdProfile()
+    controls: ControlsProfile = ControlsProfile()
     gate: GateLimits = GateLimits()
     confidence_threshold: float = Field(default=0.8, ge=0, le=1)
     """Below it a person looks at the part: what the report counts as automatic."""

@@ -6,6 +6,8 @@ import getpass
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +28,7 @@ from vqi.demo_source import DemoSource
 from vqi.filling import bar, fill_imported, fill_simulated
 from vqi.materialize import check_states, materialize, newest_record, run_job
 from vqi.programs import ensure_started, stop_all
+from vqi.report_page import write_page
 from vqi.supervisor import wait_until
 
 REPORT = "demo_report.json"
@@ -64,9 +67,10 @@ class _Demo:
 
     def __init__(self, source: DemoSource, console: Console) -> None:
         self.source, self.console = source, console
-        self.begun = time.monotonic()
+        self.begun, self.begun_at = time.monotonic(), datetime.now(UTC)
         self.stage_seconds: dict[str, float] = {}
         self.bundle: str
+        self.page: Path
         self.decision: Decision
         self.replay: LineReport
         self.reviews: list[dict[str, Any]] = []
@@ -119,6 +123,8 @@ class _Demo:
                 if error.checks != GATE:
                     raise
             self.bundle = newest_record(self.settings, "model_bundle")
+            report = newest_record(self.settings, "test_report")
+            self.page = write_page(self.settings, self.registry.store, report)
 
     def decide(self) -> None:
         """Approves the model by hand, whatever the gate says, and says so."""
@@ -205,11 +211,13 @@ class _Demo:
             alerts=rows(
                 warehouse,
                 """
-                select rule, scope, severity, value, threshold, action, message
-                from monitoring.alerts where cleared_at is null order by fired_at
+                select rule, scope, severity, value, threshold, action, message,
+                       cleared_at is not null as cleared
+                from monitoring.alerts where cleared_at is null or fired_at >= %s order by fired_at
                 """,
+                self.begun_at,
             ),
-            look_next=_look_next(self.settings),
+            look_next=_look_next(self.settings, self.page),
         )
 
     @property
@@ -302,12 +310,13 @@ def _served(replay: LineReport) -> dict[str, Any]:
     }
 
 
-def _look_next(settings: Settings) -> dict[str, str]:
+def _look_next(settings: Settings, page: Path) -> dict[str, str]:
     here = "http://127.0.0.1"
     return {
         "Dagster UI (lineage, runs, checks, plots)": f"{here}:{settings.dagster_port}",
         "service and its API page": f"{here}:{settings.service_port}",
         "dbt docs (every table and column)": f"{here}:{settings.docs_port}",
+        "test report of the model, to read and print": str(page),
         "this page as JSON": str(settings.root / REPORT),
         "what runs": "vqi status",
         "more parts on the line": "vqi simulate line --rate 5 --seconds 60",

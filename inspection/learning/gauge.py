@@ -84,15 +84,14 @@ class SecondJudge:
 
     def beside(self, found: Predictions, classes: Sequence[str]) -> Predictions:
         """Returns predictions with the gauge's probabilities and places for what it can tell."""
-        peaks = found.peaks.copy()
-        for row, sample in zip(peaks, found.samples, strict=True):
+        peaks, boxes = found.peaks.copy(), found.boxes.copy()
+        for number, sample in enumerate(found.samples):
             for name, told in self.fit.measurements(self.readings[sample.image_id]).items():
-                row[classes.index(name)] = (
-                    told.box.x + told.box.width / 2,
-                    told.box.y + told.box.height / 2,
-                )
+                place = number, classes.index(name)
+                boxes[place] = told.box
+                peaks[place] = told.box.x + told.box.width / 2, told.box.y + told.box.height / 2
         p = self.judge(found.samples, found.probabilities, classes)
-        return replace(found, probabilities=p, peaks=peaks)
+        return replace(found, probabilities=p, peaks=peaks, boxes=boxes)
 
     def without_measured(self, calibration: Calibration, classes: Sequence[str]) -> Calibration:
         """Returns the network's calibration with none for the classes that it does not speak for."""

@@ -19,6 +19,7 @@ from inspection.errors import BundleError
 from inspection.gate import GateResult, judge_model
 from inspection.learning import results
 from inspection.learning.gauge import GaugeResult
+from inspection.learning.report.of_bundle import note_report
 from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult, VariantsResult
 from inspection.metrics import Rate
 from inspection.ontology import Ontology
@@ -83,7 +84,9 @@ def make_bundle(
     files |= {variant_file(v.precision): get_file(store, v.model) for v in variants if v.offered}
     if gauge is not None and gauge.gauge is not None:
         files[GAUGE] = get_file(store, gauge.gauge)
-    return write_bundle(store, manifest, files), gate
+    bundle = write_bundle(store, manifest, files)
+    note_report(store, bundle, report_id)
+    return bundle, gate
 
 
 def _variants(store: ObjectStore, report_id: str, variants_id: str) -> tuple[results.Variant, ...]:

@@ -22,7 +22,13 @@ from inspection.errors import InsufficientDataError, OntologyError
 from inspection.gate import judge_model
 from inspection.imaging import Pixels, Preprocessing, resized
 from inspection.learning import plots
-from inspection.learning.calibration import Calibration, calibrate, check_counts, choose_thresholds
+from inspection.learning.calibration import (
+    Calibration,
+    calibrate,
+    check_costs,
+    check_counts,
+    choose_thresholds,
+)
 from inspection.learning.checkpoints import Checkpoints, run_key
 from inspection.learning.data import Example, make_examples
 from inspection.learning.evaluation import (
@@ -36,6 +42,9 @@ from inspection.learning.evaluation import (
 from inspection.learning.export import CalibratedNet, compare, export_onnx, in_torch
 from inspection.learning.gauge import second_judge
 from inspection.learning.model import DefectNet, untrained
+from inspection.learning.report.beside import ALONE, Beside
+from inspection.learning.report.details import Judged
+from inspection.learning.report.make import make_report
 from inspection.learning.results import (
     EvaluationReport,
     ExportResult,
@@ -79,11 +88,13 @@ def train_model(
     Raises:
         InsufficientDataError: too few images to train or to calibrate on, or a dataset that was balanced
             for another profile.
+        SettingsError: the profile gives costs to a class that can have none.
         OntologyError: a label is of a class that the ontology does not have.
     """
     classes = ontology.defect_ids
     # Of all sides: with a test set that cannot be judged the training would be for nothing.
     check_classes(data.samples, classes, ontology.clean_class.id)
+    check_costs(profile.thresholds.costs, classes, ontology.safety_critical_ids)
     check_floor(data, ontology.clean_class.id, profile.training.minimum_per_class)
     training, validation = cached_examples(store, data, classes, profile)
     targets = np.stack([e.targets for e in validation]) if validation else np.zeros((0, len(classes)))
@@ -167,6 +178,8 @@ def export_model(
         ontology.safety_critical_ids,
         profile.gate.safety_critical_recall,
         profile.gate.false_reject_rate,
+        profile.thresholds.costs,
+        np.array([sample.sample_weight for sample in found.samples]),
     )
     frames = _frames(data.side("test")[:PARITY_IMAGES], image_root, profile.preprocessing)
     limits = [thresholds[name] for name in training.classes]
@@ -182,27 +195,38 @@ def export_model(
 
 
 def evaluate_model(
-    store: ObjectStore, export_id: str, data: TrainingData, ontology: Ontology, image_root: Path
+    store: ObjectStore,
+    export_id: str,
+    data: TrainingData,
+    ontology: Ontology,
+    image_root: Path,
+    beside: Beside = ALONE,
 ) -> str:
     """Judges an exported model on the originals of the test side; returns the id of an `EvaluationReport`.
 
+    Args:
+        store: holds the export.
+        export_id: of its `ExportResult`.
+        data: what it was trained on.
+        ontology: tells which classes are safety-critical.
+        image_root: folder of the originals.
+        beside: what the report compares the model with.
+
     Raises:
-        InsufficientDataError: the data are not those of the training, or no test image can be read.
+        InsufficientDataError: the data are not those of the training or of a baseline, or no test image can
+            be read.
         OntologyError: the ontology has other classes than the model.
+        BundleError: the production model that it is compared with must not be served.
     """
     export = get_record(store, ExportResult, export_id)
     training = get_record(store, TrainingResult, export.training)
     _same_basis(training, data, ontology)
     model = OnnxModel(get_file(store, export.model))
     found, metrics = _measured(store, model, export, training, data, ontology, image_root)
-    result = EvaluationReport(
-        training=export.training,
-        export=export_id,
-        metrics=metrics,
-        plots=_plots(store, found, metrics, training.classes),
-        unreadable=len(found.unreadable),
+    judged = Judged.of(found, {name: export.thresholds[name] for name in training.classes})
+    return make_report(
+        store, export_id, export, training, model, judged, metrics, data, ontology, image_root, beside
     )
-    return put_record(store, result)
 
 
 def evaluate_variants(
@@ -301,18 +325,6 @@ def _frames(
         if not isinstance(frame, Unreadable):
             yield frame.pixels
         report(task, number, len(samples))
-
-
-def _plots(
-    store: ObjectStore, found: Predictions, metrics: TestMetrics, classes: Sequence[str]
-) -> dict[str, str]:
-    targets, p = target_matrix(found.samples, classes), found.probabilities
-    pictures = {
-        "confusion": plots.confusion(metrics),
-        "reliability": plots.reliability(p, targets, classes, metrics.ece),
-        "precision_recall": plots.precision_recall(p, targets, metrics),
-    }
-    return {name: put_file(store, "plots", ".png", picture) for name, picture in pictures.items()}
 
 
 def _same_basis(training: TrainingResult, data: TrainingData, ontology: Ontology) -> None:

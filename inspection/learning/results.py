@@ -110,6 +110,9 @@ class EvaluationReport(_Record):
         export: id of the `ExportResult`.
         metrics: of record: from the ONNX file, on original bytes.
         plots: key of each picture by name.
+        predictions: key of the test predictions, see `inspection.predictions`.
+        details: id of the `EvaluationDetails`; what the page tells beside the metrics.
+        page: key of the HTML page.
     """
 
     training: str
@@ -117,6 +120,9 @@ class EvaluationReport(_Record):
     metrics: TestMetrics
     plots: dict[str, str]
     unreadable: int
+    predictions: str
+    details: str
+    page: str
 
 
 class Variant(_Record):

@@ -94,6 +94,8 @@ def test_an_original_is_judged_and_its_peak_told_in_its_own_pixels(tmp_path: Pat
     # By hand: 256 x 128 pixels in 8 x 8 cells of 32 x 16; the middles of (column 2, row 5) and of (7, 0).
     assert found.cells.tolist() == [[32, 16], [32, 16]]
     assert found.peaks[0].tolist() == [[80, 88], [240, 8]]
+    assert found.boxes[0].tolist() == [[64, 80, 32, 16], [224, 0, 32, 16]]
+    assert found.scales.tolist() == pytest.approx([np.sqrt(64 / 256 * 64 / 128)] * 2)
 
 
 def test_a_peak_in_a_cropped_window_is_told_in_the_original(tmp_path: Path, model: OnnxModel) -> None:
@@ -150,6 +152,8 @@ def predictions(
         np.zeros((count, 2, 2)) if peaks is None else np.array(peaks, float),
         np.ones((count, 2)) if cells is None else np.array(cells, float),
         (),
+        np.zeros((count, 2, 4)),
+        np.ones(count),
     )
 
 

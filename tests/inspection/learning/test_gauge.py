@@ -262,11 +262,15 @@ def test_predictions_get_the_gauges_word_and_its_place() -> None:
         np.full((2, 2, 2), 7.0),
         np.full((2, 2), 3.0),
         (),
+        np.full((2, 2, 4), 5.0),
+        np.ones(2),
     )
     judge = SecondJudge(fit, readings)
     after = judge.beside(found, ("DENT", "SIZE"))
     assert after.probabilities == pytest.approx(np.array([[0.25, 0.25], [0.25, 1 / (1 + np.exp(-2))]]))
     assert after.peaks.tolist() == [[[7, 7], [7, 7]], [[7, 7], [25, 40]]]  # the middle of the box
-    assert found.peaks.max() == 7
+    assert after.boxes[0].tolist() == [[5] * 4] * 2
+    assert after.boxes[1, 1, 0] + after.boxes[1, 1, 2] / 2 == 25
+    assert (found.peaks.max(), found.boxes.max()) == (7, 5)
     kept = judge.without_measured(Calibration((2.0, 3.0), (0.5, 0.6)), ("DENT", "SIZE"))
     assert kept == Calibration((2.0, 1.0), (0.5, 0.0))

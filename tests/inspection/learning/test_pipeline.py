@@ -160,7 +160,7 @@ def test_thresholds_were_chosen_on_the_originals_of_validation(run: Run) -> None
 
 def test_the_pictures_are_there(run: Run) -> None:
     keys = {"curve": run.training.curve, **run.report.plots}
-    assert set(keys) == {"curve", "confusion", "reliability", "precision_recall"}
+    assert set(keys) == {"curve", "confusion", "reliability", "precision_recall", "risk_coverage"}
     for key in keys.values():
         assert get_file(run.store, key).startswith(b"\x89PNG")
 
