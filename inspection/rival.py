@@ -43,8 +43,6 @@ def find_rival(dsn: str, registry: ModelRegistry) -> Rival:
     release = read_manifest(registry.store, bundle).split_release
     orders = learnt_orders(dsn, release)
     if orders is None:
-        told = (
-            f"the split release {release[:12]} of the production model {bundle[:12]} is not in this warehouse"
-        )
-        return Rival(reason=f"{told}: nobody knows which parts it has learnt from")
+        unknown = f"this warehouse has no split release {release[:12]}, of the production model {bundle[:12]}"
+        return Rival(reason=f"{unknown}: nobody knows which parts it learnt from")
     return Rival(bundle, orders, None)
