@@ -44,7 +44,7 @@ def sigmoid(x: float) -> float:
         (reading(bore=11.5), sigmoid(4 * 1.5 - 6)),
         (reading(bore=8.5), sigmoid(4 * 1.5 - 6)),
         (reading(bore=10.5, length=8), sigmoid(4 * 2 - 6)),  # the worst one speaks
-        (reading(bore=99), sigmoid(4 * 10 - 6)),  # no further than ten tolerances
+        (reading(bore=99), sigmoid(4 * 3 - 6)),  # no further than three tolerances
         (reading("c2", bore=12), sigmoid(4 * 1.5 - 6)),  # this camera measures half a millimetre too much
         (NOTHING, 0.2),
         (reading(part="gear", bore=12), 0.2),
