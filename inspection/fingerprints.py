@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.imaging import Pixels
+from inspection.imaging import Pixels, resized
 
 AGREEMENT = 0.28
 """Two frames are copies when `agreement` is as high: between 0.22 and 0.31 of the measurement above."""
@@ -74,18 +74,17 @@ class Fingerprint:
 
 def fingerprint(frame: Pixels) -> Fingerprint:
     """Takes the fingerprint of a frame, uint8 RGB [H, W, 3]."""
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    rows, columns = (max(1, round(length * SIDE / max(grey.shape))) for length in grey.shape)
-    shrinks = max(grey.shape) > SIDE
-    grey = cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    longer = max(frame.shape[:2])
+    rows, columns = (max(1, round(length * SIDE / longer)) for length in frame.shape[:2])
+    grey = np.asarray(cv2.cvtColor(resized(frame, rows, columns), cv2.COLOR_RGB2GRAY), np.uint8)
     # Points are looked for where the contrast is normalised: the grain of a dark mat counts as an edge does.
     evened = np.clip(_normalised(grey) * 40 + 128, 0, 255).astype(np.uint8)
     orb = cv2.ORB.create(POINTS, scaleFactor=1.2, nlevels=6, fastThreshold=5, edgeThreshold=15, patchSize=21)
-    points, descriptors = orb.detectAndCompute(cv2.GaussianBlur(evened, (0, 0), 1), None)  # type: ignore[call-overload]
+    points, descriptors = orb.detectAndCompute(cv2.GaussianBlur(evened, (0, 0), 1), None)
     places = np.array([point.pt for point in points], np.float32).reshape(-1, 2)
     if descriptors is None:
         descriptors = np.zeros((0, 32), np.uint8)
-    return Fingerprint(np.asarray(grey, np.uint8), places, np.asarray(descriptors, np.uint8))
+    return Fingerprint(grey, places, np.asarray(descriptors, np.uint8))
 
 
 def words(print_: Fingerprint) -> Words:
@@ -114,9 +113,10 @@ def agreement(one: Fingerprint, other: Fingerprint) -> float:
     if placed is None:
         return 0.0
     rows, columns = one.grey.shape
-    laid = cv2.warpAffine(other.grey, placed, (columns, rows), borderMode=cv2.BORDER_REFLECT)
-    seen = cv2.warpAffine(np.ones_like(other.grey), placed, (columns, rows), flags=cv2.INTER_NEAREST)
-    found = _correlations(_normalised(one.grey), _normalised(laid), seen)
+    size = columns, rows
+    laid = np.asarray(cv2.warpAffine(other.grey, placed, size, borderMode=cv2.BORDER_REFLECT), np.uint8)
+    shown = np.asarray(cv2.warpAffine(np.ones_like(other.grey), placed, size, flags=cv2.INTER_NEAREST), bool)
+    found = _correlations(_normalised(one.grey), _normalised(laid), shown)
     tiles = max(1, (rows // TILE) * (columns // TILE))
     if len(found) < COVERED * tiles:
         return 0.0
@@ -141,13 +141,13 @@ def _similarity(moved: Fingerprint, fixed: Fingerprint) -> Any:  # noqa: ANN401 
     return matrix if 1 / LARGEST_SCALE < scale < LARGEST_SCALE and abs(turn) < LARGEST_TURN else None
 
 
-def _correlations(one: Fields, other: Fields, seen: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _correlations(one: Fields, other: Fields, shown: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Returns the best correlation of each tile that both frames show, within `SHIFT` pixels."""
     found = []
     for y in range(0, one.shape[0] - TILE + 1, TILE):
         for x in range(0, one.shape[1] - TILE + 1, TILE):
             tile = np.s_[y : y + TILE, x : x + TILE]
-            if seen[tile].mean() >= SHOWN:
+            if shown[tile].mean() >= SHOWN:
                 core = one[tile][SHIFT:-SHIFT, SHIFT:-SHIFT]
                 found.append(cv2.matchTemplate(other[tile], core, cv2.TM_CCOEFF_NORMED).max())
     return np.array(found, np.float64)

@@ -80,10 +80,10 @@ def centred(vectors: Floats) -> NDArray[np.float32]:
     moved = vectors.astype(np.float32)
     moved -= moved.mean(axis=0) if len(moved) else 0
     length = np.linalg.norm(moved, axis=1, keepdims=True)
-    return np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
+    return np.asarray(moved / np.where(length > 0, length, 1), np.float32)
 
 
-def nearest_pairs(vectors: NDArray[np.generic], weights: Floats, groups: Integers) -> Pairs:
+def nearest_pairs(vectors: NDArray[Any], weights: Floats, groups: Integers) -> Pairs:
     """Finds candidates: each vector with its nearest in other groups and in its own.
 
     Similarities are made `BLOCK` rows at a time; memory grows with N alone.
