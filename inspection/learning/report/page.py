@@ -25,6 +25,7 @@ VERDICTS: dict[Verdict, str] = {
     "failed": "Not passed",
     "insufficient_evidence": "Not enough evidence",
 }
+OUTCOMES: dict[Verdict, str] = {"passed": "holds", "failed": "missed", "insufficient_evidence": "too few"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ def render_page(facts: PageFacts) -> str:
         gate=facts.gate,
         training=facts.training,
         verdict=VERDICTS[facts.gate.verdict],
+        limits=[
+            (reason, OUTCOMES[outcome])
+            for reason, outcome in zip(facts.gate.reasons, facts.gate.outcomes, strict=True)
+        ],
         labels=labels,
         safety=facts.ontology.safety_critical_ids,
         slices=[(by, list(group)) for by, group in groupby(facts.details.slices, lambda one: one.by)],
