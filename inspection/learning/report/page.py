@@ -68,6 +68,7 @@ def render_page(facts: PageFacts) -> str:
         "bounds": bounds,
         "counts": counts,
         "number": number,
+        "limits": limits,
         "chance": chance,
         "named": lambda classes: ", ".join(labels[name] for name in classes),
         "bar": bar,
@@ -120,6 +121,11 @@ def rate(found: Rate) -> str:
 def number(value: float | None) -> str:
     """Returns a figure between 0 and 1 that is no share."""
     return NOTHING if value is None else f"{value:.3f}"
+
+
+def limits(found: Estimate) -> str:
+    """Returns the bounds of a figure that is no share."""
+    return "" if found.low is None or found.high is None else f"{found.low:.3f} to {found.high:.3f}"
 
 
 def chance(p: float | None) -> str:
