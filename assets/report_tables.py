@@ -53,7 +53,10 @@ def baseline_table(baselines: "Sequence[BaselineScore]") -> dg.TableMetadataValu
             dg.TableRecord(
                 {
                     "model": one.name,
-                    **{name: _rounded(getattr(one, name)) for name in names},
+                    "macro_auroc": _rounded(one.macro_auroc),
+                    "ours_macro": _rounded(one.ours_macro),
+                    "defective_auroc": _rounded(one.defective_auroc.value),
+                    "ours_defective": _rounded(one.ours_defective.value),
                     "images": one.images,
                 }
             )

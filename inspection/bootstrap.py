@@ -17,6 +17,8 @@ SEED = 0
 class Estimate(BaseModel):
     """A figure with two-sided 95 % bootstrap bounds; the three are None when there is nothing to divide by.
 
+    The bounds alone are None where all images give the same ratio: drawing them again shows nothing new.
+
     Attributes:
         count: images, or other units, that it rests on.
     """
@@ -49,9 +51,11 @@ def ratio(
         return Estimate(value=None, low=None, high=None, count=count)
     rng = np.random.default_rng(SEED)
     parts = np.stack([numerators, denominators], axis=1).astype(np.float64)
-    even = np.full(count, 1 / count)
+    value, even = float(parts[:, 0].sum() / total), np.full(count, 1 / count)
+    if np.allclose(parts[:, 0], value * parts[:, 1]):
+        return Estimate(value=value, low=None, high=None, count=count)
     drawn = np.array([rng.multinomial(count, even) @ parts for _ in range(resamples)])
     usable = drawn[drawn[:, 1] > 0]
     tail = (1 - confidence) / 2
     low, high = np.quantile(usable[:, 0] / usable[:, 1], [tail, 1 - tail])
-    return Estimate(value=float(parts[:, 0].sum() / total), low=float(low), high=float(high), count=count)
+    return Estimate(value=value, low=float(low), high=float(high), count=count)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.learning.results import EpochRecord
-from inspection.metrics import ECE_BINS, TestMetrics
+from inspection.metrics import TestMetrics, reliability_curve
 from inspection.plotting import COLOURS, figure_of, png, style
 from inspection.risk import RiskCoverage
 
@@ -70,14 +70,11 @@ def reliability(
     with figure_of(1, (5, 4.2)) as (figure, (axes,)):
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
         for number, name in enumerate(classes):
-            p, truth = probabilities[:, number], targets[:, number]
-            place = np.minimum((p * ECE_BINS).astype(int), ECE_BINS - 1)
-            count, weight = np.bincount(place, minlength=ECE_BINS), np.bincount(place, weights, ECE_BINS)
-            used = count > 0
-            stated = np.bincount(place, weights * p, ECE_BINS)[used] / weight[used]
-            share = np.bincount(place, weights * truth, ECE_BINS)[used] / weight[used]
-            line = axes.plot(stated, share, **style(number), linewidth=1, label=f"{name} (n={len(p)})")
-            axes.scatter(stated, share, s=4 + 3 * np.sqrt(count[used]), color=line[0].get_color())
+            curve = reliability_curve(probabilities[:, number], targets[:, number], weights)
+            label = f"{name} (n={len(probabilities)})"
+            line = axes.plot(curve.stated, curve.share, **style(number), linewidth=1, label=label)
+            sizes = 4 + 3 * np.sqrt(curve.images)
+            axes.scatter(curve.stated, curve.share, s=sizes, color=line[0].get_color())
         title = f"Reliability at the line's mix (ECE {ece:.3f}; dot area: images)"
         axes.set(xlabel="stated probability", ylabel="true share", title=title, xlim=(0, 1), ylim=(0, 1))
         axes.legend(fontsize=7)

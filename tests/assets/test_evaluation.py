@@ -9,6 +9,7 @@ import numpy as np
 
 from assets.evaluation import report_metadata
 from inspection.artifacts import get_record, put_record
+from inspection.bootstrap import Estimate
 from inspection.comparison import compare_verdicts
 from inspection.learning.report.details import BaselineScore, RivalResult, make_details
 from inspection.learning.results import EvaluationReport
@@ -30,8 +31,8 @@ def put(store: LocalStore) -> str:
         images=80,
         macro_auroc=0.51239,
         ours_macro=0.9,
-        defective_auroc=None,
-        ours_defective=0.9,
+        defective_auroc=Estimate(value=None, low=None, high=None, count=80),
+        ours_defective=Estimate(value=0.9, low=0.8, high=1.0, count=80),
     )
     rival = RivalResult(bundle="b" * 64, verdicts=verdicts, reason=None)
     details = make_details(

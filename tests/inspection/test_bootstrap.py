@@ -44,12 +44,19 @@ def test_nothing_to_divide_by_gives_no_figure(count: int) -> None:
     assert ratio(np.zeros(count), np.zeros(count)) == Estimate(value=None, low=None, high=None, count=count)
 
 
-def test_one_image_says_the_same_each_time() -> None:
-    assert ratio(np.array([2.0]), np.array([4.0])) == Estimate(value=0.5, low=0.5, high=0.5, count=1)
+@pytest.mark.parametrize(
+    ("numerators", "denominators", "value"),
+    [([2.0], [4.0], 0.5), ([1.0, 3.0, 0.0], [1.0, 3.0, 0.0], 1.0), ([0.0, 0.0], [1.0, 2.0], 0.0)],
+)
+def test_images_that_are_all_alike_give_no_bounds(
+    numerators: list[float], denominators: list[float], value: float
+) -> None:
+    found = ratio(np.array(numerators), np.array(denominators))
+    assert found == Estimate(value=value, low=None, high=None, count=len(numerators))
 
 
 def test_resamples_without_a_denominator_are_left_out_and_bounds_can_be_repeated() -> None:
-    numerators, denominators = np.array([1.0, 0, 0]), np.array([1.0, 0, 0])
+    numerators, denominators = np.array([1.0, 0, 0, 0]), np.array([1.0, 1, 0, 0])
     found = ratio(numerators, denominators)
-    assert (found.value, found.low, found.high) == (1, 1, 1)
+    assert (found.value, found.low, found.high) == (0.5, 0, 1)
     assert ratio(numerators, denominators) == found

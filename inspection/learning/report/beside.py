@@ -14,6 +14,7 @@ from inspection.bundle import load_bundle
 from inspection.cache import read_original
 from inspection.comparison import compare_verdicts, unseen
 from inspection.dataset import Sample
+from inspection.delong import auroc_estimate
 from inspection.errors import InsufficientDataError
 from inspection.gauge.gauge import Gauge, combined
 from inspection.gauge.reading import Reading
@@ -21,7 +22,7 @@ from inspection.label_noise import InspectorRates
 from inspection.learning.baselines import BaselineResult, read_baseline_predictions
 from inspection.learning.evaluation import predict_originals
 from inspection.learning.report.details import BaselineScore, Judged, RivalResult
-from inspection.metrics import auroc, mean_auroc
+from inspection.metrics import mean_auroc
 from inspection.rival import NO_RIVAL, Rival
 from inspection.runtime import OnnxModel
 from inspection.store import ObjectStore
@@ -68,8 +69,8 @@ def score_baseline(store: ObjectStore, record: str, judged: Judged, data_fingerp
         images=len(ours),
         macro_auroc=mean_auroc(theirs, actual),
         ours_macro=mean_auroc(p, actual),
-        defective_auroc=auroc(theirs.max(1, initial=-np.inf), defective),
-        ours_defective=auroc(p.max(1, initial=0), defective),
+        defective_auroc=auroc_estimate(theirs.max(1, initial=-np.inf), defective),
+        ours_defective=auroc_estimate(p.max(1, initial=0), defective),
     )
 
 

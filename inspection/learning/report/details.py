@@ -34,9 +34,10 @@ class BaselineScore(_Record):
     """A cheap model beside ours, on the test images that both judged.
 
     Attributes:
-        macro_auroc: mean over the classes; `defective_auroc` of telling defective parts from good ones by
-            the highest score; 0.5 is chance. None where the images are of one kind.
-        ours_macro: of our model on the same images; likewise `ours_defective`.
+        macro_auroc: mean over the classes; 0.5 is chance. None where the images are of one kind.
+        ours_macro: of our model on the same images.
+        defective_auroc: of telling defective parts from good ones by the highest score, with DeLong's bounds;
+            likewise of our model in `ours_defective`.
     """
 
     name: str
@@ -44,8 +45,8 @@ class BaselineScore(_Record):
     images: int
     macro_auroc: float | None
     ours_macro: float | None
-    defective_auroc: float | None
-    ours_defective: float | None
+    defective_auroc: Estimate
+    ours_defective: Estimate
 
 
 class RivalResult(_Record):

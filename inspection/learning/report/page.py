@@ -25,6 +25,7 @@ VERDICTS: dict[Verdict, str] = {
     "failed": "Not passed",
     "insufficient_evidence": "Not enough evidence",
 }
+OUTCOMES: dict[Verdict, str] = {"passed": "holds", "failed": "missed", "insufficient_evidence": "too few"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def render_page(facts: PageFacts) -> str:
         "bounds": bounds,
         "counts": counts,
         "number": number,
+        "limits": limits,
         "chance": chance,
         "named": lambda classes: ", ".join(labels[name] for name in classes),
         "bar": bar,
@@ -78,6 +80,10 @@ def render_page(facts: PageFacts) -> str:
         gate=facts.gate,
         training=facts.training,
         verdict=VERDICTS[facts.gate.verdict],
+        limits=[
+            (reason, OUTCOMES[outcome])
+            for reason, outcome in zip(facts.gate.reasons, facts.gate.outcomes, strict=True)
+        ],
         labels=labels,
         safety=facts.ontology.safety_critical_ids,
         slices=[(by, list(group)) for by, group in groupby(facts.details.slices, lambda one: one.by)],
@@ -115,6 +121,11 @@ def rate(found: Rate) -> str:
 def number(value: float | None) -> str:
     """Returns a figure between 0 and 1 that is no share."""
     return NOTHING if value is None else f"{value:.3f}"
+
+
+def limits(found: Estimate) -> str:
+    """Returns the bounds of a figure that is no share."""
+    return "" if found.low is None or found.high is None else f"{found.low:.3f} to {found.high:.3f}"
 
 
 def chance(p: float | None) -> str:

@@ -55,15 +55,15 @@ def test_a_baseline_is_scored_on_the_images_that_both_judged(tmp_path: Path) -> 
     theirs = np.stack([scores[ids.index(s.image_id)] for s in SAMPLES[5:25]])
     assert found.macro_auroc == pytest.approx(roc_auc_score(truth, theirs, average="macro"))
     assert found.ours_macro == pytest.approx(roc_auc_score(truth, ours, average="macro"))
-    assert found.defective_auroc == pytest.approx(roc_auc_score(truth.any(1), theirs.max(1)))
-    assert found.ours_defective == pytest.approx(roc_auc_score(truth.any(1), ours.max(1)))
+    assert found.defective_auroc.value == pytest.approx(roc_auc_score(truth.any(1), theirs.max(1)))
+    assert found.ours_defective.value == pytest.approx(roc_auc_score(truth.any(1), ours.max(1)))
 
 
 def test_a_baseline_without_common_images_has_no_score(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     record = put(store, [], np.zeros((0, 2)))
     found = score_baseline(store, record, judged(SAMPLES, np.zeros((30, 2))), DATA.fingerprint)
-    assert (found.images, found.macro_auroc, found.defective_auroc) == (0, None, None)
+    assert (found.images, found.macro_auroc, found.defective_auroc.value) == (0, None, None)
 
 
 def test_a_baseline_of_other_data_or_classes_is_refused(tmp_path: Path) -> None:
