@@ -51,7 +51,7 @@ class NearDuplicate:
         first: image id; likewise `second`.
         first_side: ``train 1`` (side and fold), ``test``; likewise `second_side`.
         similarity: cosine of their centred embeddings, -1 to 1.
-        agreement: of their pixels (see `inspection.fingerprints`), at most 1.
+        agreement: of their pixels (see `inspection.fingerprints`), 1 and more for copies.
     """
 
     first: str
