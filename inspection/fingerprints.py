@@ -9,7 +9,7 @@ tile by tile. A copy agrees in nearly all tiles, another photograph in those wit
 How much a tile must agree depends on its contrast: what a JPEG or another size adds is noise of a grey level
 or two, which hides faint grain and does little to a groove. `needed` is that line. It was drawn between two
 sets: simulated photographs, where copies reach a correlation of 0.4 in the grain and like parts 0.2, and real
-ones of a ball screw (BSData) that turns before a fixed camera, where copies reach 0.84 and other places of the
+ones of a ball screw (BSData) that turns before a fixed camera: there copies reach 0.84, other places of the
 screw 0.75. With it, no two places of the ball screw are taken for one, and 523 pairs are told that show one
 place some hours apart.
 """

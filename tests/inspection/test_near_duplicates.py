@@ -91,9 +91,7 @@ def test_each_planted_copy_is_found_and_no_other(
 
     found = find_near_duplicates(list(frames), embeddings, prints)
     assert {(pair.first, pair.second) for pair in found} == planted
-    assert all(
-        pair.leak and AGREEMENT <= pair.agreement <= 1 and -1 <= pair.similarity <= 1 for pair in found
-    )
+    assert all(pair.leak and pair.agreement >= AGREEMENT and abs(pair.similarity) < 1.001 for pair in found)
     assert sum({"test"} < {pair.first_side, pair.second_side} for pair in found) == len(planted)
 
     clean = find_near_duplicates(originals, embeddings, prints)
