@@ -2,14 +2,16 @@
 
 A copy may be encoded again, resized, made brighter, or cropped. What it keeps is the fine texture of the
 photograph: grain of the mat, tool marks, dust. Two photographs of like parts share outlines and no grain.
-So two frames are laid over each other by matched ORB points (Rublee et al. 2011) and a similarity fitted with
-RANSAC; then the normalised brightness (mean subtracted, contrast divided: Mittal et al. 2012) is correlated
-tile by tile. A copy agrees in nearly all tiles, another photograph in those with an edge at most.
+So two frames are laid over each other by matched ORB points (Rublee et al. 2011) and a similarity fitted
+with RANSAC; then the normalised brightness (mean subtracted, contrast divided: Mittal et al. 2012) is
+correlated tile by tile. A copy agrees in nearly all tiles, another photograph in those with an edge at
+most.
 
-How much a tile must agree depends on its contrast: what a JPEG or another size adds is noise of a grey level or
-two, which hides faint grain and does little to a groove. `needed` is that line. It was drawn between two sets:
-simulated photographs, where copies reach a correlation of 0.4 in the grain and like parts 0.2, and real ones of
-a ball screw that turns before a fixed camera, where copies reach 0.84 and other places of the screw 0.75.
+How much a tile must agree depends on its contrast: what a JPEG or another size adds is noise of a grey
+level or two, which hides faint grain and does little to a groove. `needed` is that line. It was drawn
+between two sets: simulated photographs, where copies reach a correlation of 0.4 in the grain and like parts
+0.2, and real ones of a ball screw that turns before a fixed camera, where copies reach 0.84 and other
+places of the screw 0.75.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ from inspection.imaging import Pixels, resized
 AGREEMENT = 1.0
 """Two frames are copies when `agreement` is as high: the tiles reach what they need."""
 CONTRASTS, CORRELATIONS = (1.0, 3.0), (0.28, 0.77)
-"""A tile whose detail deviates by 1 grey level or less needs a correlation of 0.28, by 3 or more one of 0.77.
-Of 24 simulated and 24 real photographs, copies (JPEG quality 75 and above, sizes 0.5 to 1.5, brightness -20 to
-+20 %, gamma 0.8, crops to 80 to 98 % of each side) came to an agreement of 0.98 or more, half of the JPEGs of
-quality 40 to 1, and a copy with four changes at once to 0.94 or more, mostly over 1; other photographs to 0.36
-(simulated) and 0.97 (real)."""
+"""A tile whose detail deviates by 1 grey level or less needs a correlation of 0.28, by 3 or more one of
+0.77. Of 24 simulated and 24 real photographs, copies (JPEG quality 75 and above, sizes 0.5 to 1.5,
+brightness -20 to +20 %, gamma 0.8, crops to 80 to 98 % of each side) came to an agreement of 0.98 or more,
+half of the JPEGs of quality 40 to 1, and a copy with four changes at once to 0.94 or more, mostly over 1;
+other photographs to 0.36 (simulated) and 0.97 (real)."""
 
 SIDE = 320
 """Longer side that frames are compared at, in pixels: grain is still there, noise of the JPEG is not."""
