@@ -74,7 +74,7 @@ def train_on_ray(
         ServiceError: workers were lost more often than a training survives.
     """
     with _cluster(address):
-        check_room(profile.training, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        check_room(profile.training, [node["Resources"] for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
         data = ray.put((training, validation))
         with _relayed_progress() as progress:
             job = _Job(data, classes, _absolute(profile), checkpoints.store.url, checkpoints.key, progress)
@@ -119,7 +119,7 @@ def check_room(training: TrainingProfile, machines: Sequence[Mapping[str, float]
 def _fit(job: _Job) -> tuple[int, tuple[str, ...]]:
     settings = job.profile.training
     trainer = TorchTrainer(
-        _work,
+        _work,  # type: ignore[arg-type]  # Ray gives back what it returns, and its types do not say so
         train_loop_config={"job": job},
         scaling_config=ScalingConfig(
             num_workers=settings.workers,
@@ -134,7 +134,7 @@ def _fit(job: _Job) -> tuple[int, tuple[str, ...]]:
         torch_config=TorchConfig(backend="nccl" if settings.device == "cuda" else "gloo"),
     )
     try:
-        outcome = trainer.fit().return_value
+        outcome = trainer.fit().return_value  # type: ignore[attr-defined]  # likewise
     except ray.train.TrainingFailedError as error:
         reason = " ".join(str(error).split())[-500:]
         raise ServiceError(
@@ -184,9 +184,13 @@ def _cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():  # by the caller, whose it stays
         yield
         return
-    local = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address or "local", logging_level=logging.WARNING, log_to_driver=False, **local)
+        ray.init(
+            address or "local",
+            include_dashboard=None if address else False,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
     except ConnectionError as error:
         raise SettingsError(
             f"there is no Ray cluster at {address}: set RAY_ADDRESS to one that runs"

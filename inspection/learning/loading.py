@@ -18,9 +18,9 @@ from inspection.learning.workers import ALONE, Workers
 
 
 class Draw(NamedTuple):
-    """An example, the seed of its random changes, and whether it counts in the loss."""
+    """Which example, the seed of its random changes, and whether it counts in the loss."""
 
-    index: int
+    place: int
     seed: int
     counts: bool = True
 
@@ -74,7 +74,7 @@ class SeededFrames(Dataset[Item]):
     def __getitem__(self, draw: Draw) -> Item:
         """Returns an example, changed as its seed says."""
         with seeded(draw.seed):
-            item = self.frames[draw.index]
+            item = self.frames[draw.place]
         return item if draw.counts else item._replace(weight=0.0)
 
 

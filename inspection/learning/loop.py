@@ -28,6 +28,9 @@ from inspection.progress import report
 
 Floats = NDArray[np.float32]
 
+STEPS_BETWEEN_READINGS = {"cpu": 1, "cuda": 20}
+"""A loss that is read makes the processor wait for the GPU, which then waits for its next work."""
+
 PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -71,18 +74,19 @@ class Loop:
             self.model, "adamw", lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.schedule = _schedule(self.optimizer, profile, self.steps)
-        self.scaler = torch.amp.GradScaler(settings.device, enabled=settings.precision == "float16")  # type: ignore[attr-defined]
+        self.scaler = torch.amp.GradScaler(settings.device, enabled=settings.precision == "float16")
         forward = workers.parallel(self.model)
         self.forward: Callable[[Tensor], Tensor] = torch.compile(forward) if settings.compile else forward
 
     @property
     def judged(self) -> DefectNet:
         """The network that is validated and kept: the average of the weights where there is one."""
-        return self.model if self.average is None else self.average.module  # type: ignore[return-value]
+        return self.model if self.average is None else self.average.module
 
     def epoch(self, number: int, validation: Sequence[Example]) -> EpochRecord:
         """Trains for one epoch, of which the first is number 1, and validates."""
-        begun, losses, images = time.perf_counter(), 0.0, 0
+        begun, images = time.perf_counter(), 0
+        losses = torch.zeros((), dtype=torch.float64, device=self.device)
         # All random numbers follow from seed, epoch and rank, so that a training that goes on after a
         # crash draws the same.
         torch.manual_seed((self.profile.training.seed * 1_000_003 + number) * 1_009 + self.workers.rank)
@@ -90,10 +94,12 @@ class Loop:
         self.model.train()
         for step, batch in enumerate(self.loader, start=1):
             done, shown = (number - 1) * self.steps + step, self.batches.images(step)
-            losses += self._step(batch, done) * shown
+            losses += self.step(batch, done) * shown
             images += shown
-            speed = images / (time.perf_counter() - begun)
-            note = f"epoch {number} loss {losses / images:.4f} lr {self._rate():.1e} {speed:.0f} images/s"
+            if step % STEPS_BETWEEN_READINGS[self.device.type] and step < self.steps:
+                continue
+            loss, speed = float(losses) / images, images / (time.perf_counter() - begun)
+            note = f"epoch {number} loss {loss:.4f} lr {self._rate():.1e} {speed:.0f} images/s"
             report("training", done, self.profile.training.epochs * self.steps, note)
         self.workers.same_buffers(self.model)
         self.workers.same_buffers(self.judged)
@@ -101,7 +107,7 @@ class Loop:
         targets = np.stack([example.targets for example in validation])
         return EpochRecord(
             epoch=number,
-            train_loss=losses / images,
+            train_loss=loss,
             validation_loss=self._validation_loss(logits, targets, [e.weight for e in validation]),
             validation_auroc=mean_auroc(logits, targets),
             learning_rate=self._rate(),
@@ -141,11 +147,12 @@ class Loop:
         """Returns the state of the loss scaler; None where the loss is not scaled."""
         return self.scaler.state_dict() or None
 
-    def _step(self, batch: Batch, done: int) -> float:
+    def step(self, batch: Batch, done: int) -> Tensor:
+        """Takes a step on a batch, after which `done` have been taken; returns its loss, of all workers."""
         loss = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         # Gradients are the mean over the workers, and each has its part of the mean over the batch.
-        self.scaler.scale(loss * self.workers.size).backward()
+        self.scaler.scale(loss * self.workers.size).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.profile.training.clip_norm)
         self.scaler.step(self.optimizer)
@@ -153,7 +160,7 @@ class Loop:
         if self.average is not None:
             self.average.update(self.model, step=done)
         self.schedule.step_update(done)
-        return float(self.workers.total(loss.detach()))
+        return self.workers.total(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
         images, targets, known, cells, weights = (part.to(self.device, non_blocking=True) for part in batch)

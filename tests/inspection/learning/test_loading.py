@@ -35,7 +35,7 @@ def test_over_all_workers_each_example_comes_once(count: int, size: int, batch_s
         assert sorted(together) == sorted(whole)
         assert len(whole) == alone.images(step) <= batch_size
         assert all(batches[step - 1] for batches in dealt)  # all make the step
-    told = Counter(draw.index for batches in dealt for batch in batches for draw in batch if draw.counts)
+    told = Counter(draw.place for batches in dealt for batch in batches for draw in batch if draw.counts)
     assert told == Counter(shown)
 
 
@@ -47,7 +47,7 @@ def test_orders_follow_from_seed_and_epoch() -> None:
 
     assert order(0, 1) == order(0, 1)
     found = [order(0, 1), order(0, 2), order(1, 1)]
-    assert len({str([[draw.index for draw in batch] for batch in batches]) for batches in found}) == 3
+    assert len({str([[draw.place for draw in batch] for batch in batches]) for batches in found}) == 3
     assert len({draw.seed for batches in found for batch in batches for draw in batch}) == 60
 
 
