@@ -24,7 +24,7 @@ $(VENV)/.dev $(VENV)/.runtime:
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-# Everything, from raw plant data to verdicts; SOURCE=coco:DIR takes a labelled folder of one's own.
+# Everything, from raw plant data to verdicts; SOURCE=voc:DIR (coco, voc, yolo, folder) takes labelled images.
 SOURCE ?= simulated
 demo: $(RUNTIME)
 	$(BIN)/vqi demo --source $(SOURCE)

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.run_log import progress_in_log
+from inspection.alert_rules import GATE_RULE
 from inspection.alerts import raise_alert
 from inspection.bundle import read_manifest
 from inspection.gate import GateResult
@@ -14,7 +15,7 @@ from inspection.store import open_store
 GROUP = "deployment"
 OWNER = "team:learning"
 
-GATE = "deployment_gate"
+GATE = GATE_RULE
 
 
 @dg.asset(
@@ -25,14 +26,16 @@ GATE = "deployment_gate"
     io_manager_key="record_ids",
     description="One model with all that a verdict depends on (models/ in the object store).",
 )
-def model_bundle(context: dg.AssetExecutionContext, test_report: str) -> dg.MaterializeResult[str]:
+def model_bundle(
+    context: dg.AssetExecutionContext, test_report: str, model_variants: str
+) -> dg.MaterializeResult[str]:
     """Judges the model by its test metrics and packs it, whatever the gate says."""
     from inspection.learning.packaging import make_bundle
 
     settings = get_settings()
     store = open_store(settings.artifacts_url)
     with progress_in_log(context):
-        bundle, gate = make_bundle(store, test_report, load_ontology(settings.ontology_file))
+        bundle, gate = make_bundle(store, test_report, load_ontology(settings.ontology_file), model_variants)
     if gate.verdict != "passed":
         tell_of_gate(settings.dsn("warehouse"), bundle, gate)
     return dg.MaterializeResult(

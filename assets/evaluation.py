@@ -1,17 +1,23 @@
 """Evaluation: how good the exported model is on parts that nothing was learnt or chosen from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
 from assets.pictures import picture
+from assets.report_tables import baseline_table, metric_table, slice_table
 from assets.run_log import progress_in_log
 from inspection.artifacts import get_record
-from inspection.dataset import read_training_data
-from inspection.metrics import Rate, TestMetrics
-from inspection.ontology import load_ontology
+from inspection.dataset import TrainingData, read_training_data
+from inspection.label_noise import read_inspector_rates
+from inspection.ontology import Ontology, load_ontology
+from inspection.profiles import Profile, load_profile
+from inspection.registry import ModelRegistry
+from inspection.rival import find_rival
 from inspection.settings import get_settings
-from inspection.store import open_store
+from inspection.store import ObjectStore, open_store
 
 GROUP = "evaluation"
 OWNER = "team:learning"
@@ -22,31 +28,92 @@ MAX_CACHE_FLIPS = 0.02
 @dg.asset(
     group_name=GROUP,
     owners=[OWNER],
+    kinds={"scikit-learn"},
+    code_version="1",
+    deps=["image_cache"],
+    io_manager_key="record_ids",
+    description="What a linear model on small pixels says of the test set (a BaselineResult in the object "
+    "store).",
+)
+def linear_control(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str]:
+    """Trains the control that each model must beat clearly."""
+    from inspection.learning.controls import train_linear_control
+
+    return _control(context, train_linear_control)
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"pytorch"},
+    code_version="1",
+    deps=["image_cache"],
+    io_manager_key="record_ids",
+    description="What our network says of the test set after learning shuffled labels (a BaselineResult in "
+    "the object store): chance, unless the test set leaks.",
+)
+def shuffled_control(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str]:
+    """Trains the control that must have learnt nothing."""
+    from inspection.learning.controls import train_shuffled_control
+
+    return _control(context, partial(train_shuffled_control, ray_address=get_settings().ray_address))
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"onnx"},
+    code_version="2",
+    deps=[["marts", "inspector_agreement"]],
+    io_manager_key="record_ids",
+    description="Test metrics with bounds of one exported model, and the page that a person reads (an "
+    "EvaluationReport in the object store).",
+)
+def test_report(
+    context: dg.AssetExecutionContext,
+    exported_model: str,
+    light_head: str,
+    linear_control: str,
+    shuffled_control: str,
+) -> dg.MaterializeResult[str]:
+    """Judges the test set from the original files, with the model that would be served."""
+    from inspection.learning.pipeline import evaluate_model
+    from inspection.learning.report.beside import Beside
+
+    settings = get_settings()
+    dsn, store = settings.dsn("warehouse"), open_store(settings.artifacts_url)
+    data, ontology = read_training_data(dsn), load_ontology(settings.ontology_file)
+    baselines = light_head, linear_control, shuffled_control
+    beside = Beside(baselines, find_rival(dsn, ModelRegistry(store)), read_inspector_rates(dsn))
+    with progress_in_log(context):
+        report = evaluate_model(store, exported_model, data, ontology, settings.images, beside)
+    return dg.MaterializeResult(
+        value=report, metadata={**report_metadata(store, report), "split release": data.split_release}
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=[OWNER],
     kinds={"onnx"},
     code_version="1",
     io_manager_key="record_ids",
-    description="Test metrics with bounds of one exported model (an EvaluationReport in the object store).",
+    description="The exported model in 16-bit floats and in 8-bit integers, each judged by itself.",
 )
-def test_report(context: dg.AssetExecutionContext, exported_model: str) -> dg.MaterializeResult[str]:
-    """Judges the test set from the original files, with the model that would be served."""
-    from inspection.learning.pipeline import evaluate_model
-    from inspection.learning.results import EvaluationReport
+def model_variants(context: dg.AssetExecutionContext, test_report: str) -> dg.MaterializeResult[str]:
+    """Offers what gives the model's verdicts and passes the gate by itself; tells why the rest is not."""
+    from inspection.learning.pipeline import evaluate_variants
+    from inspection.learning.results import VariantsResult
 
     settings = get_settings()
     store, ontology = open_store(settings.artifacts_url), load_ontology(settings.ontology_file)
     data = read_training_data(settings.dsn("warehouse"))
     with progress_in_log(context):
-        report = evaluate_model(store, exported_model, data, ontology, settings.images)
-    result = get_record(store, EvaluationReport, report)
+        found = evaluate_variants(store, test_report, data, ontology, settings.images)
+    variants = get_record(store, VariantsResult, found).variants
     return dg.MaterializeResult(
-        value=report,
-        metadata={
-            "metrics": metric_table(result.metrics),
-            **{name.replace("_", " "): picture(store, key) for name, key in result.plots.items()},
-            "calibration error": result.metrics.ece,
-            "unreadable": result.unreadable,
-            "split release": data.split_release,
-        },
+        value=found,
+        metadata={v.precision: f"{'' if v.offered else 'not '}offered: {v.words}" for v in variants},
     )
 
 
@@ -69,45 +136,50 @@ def as_cached(test_report: str) -> dg.AssetCheckResult:
 
 
 evaluation_checks = [as_cached]
-evaluation_assets = [test_report]
+evaluation_assets = [linear_control, shuffled_control, test_report, model_variants]
 
 
-def metric_table(metrics: TestMetrics) -> dg.TableMetadataValue:
-    """Returns the rates with their bounds, as the Dagster UI shows them."""
-    return dg.MetadataValue.table(
-        records=[
-            dg.TableRecord(
-                {
-                    "metric": name,
-                    "value": _rounded(r.value),
-                    "low": _rounded(r.low),
-                    "high": _rounded(r.high),
-                    "hits": r.successes,
-                    "of": r.total,
-                }
-            )
-            for name, r in _named_rates(metrics)
-        ],
-        schema=dg.TableSchema(
-            columns=[
-                dg.TableColumn("metric"),
-                dg.TableColumn("value", "float"),
-                dg.TableColumn("low", "float", "two-sided 95 % Wilson bound"),
-                dg.TableColumn("high", "float", "two-sided 95 % Wilson bound"),
-                dg.TableColumn("hits", "int"),
-                dg.TableColumn("of", "int"),
-            ]
-        ),
+def report_metadata(store: ObjectStore, report: str) -> dict[str, Any]:
+    """Returns what the Dagster UI shows of a report; the page holds more."""
+    from inspection.learning.report.details import EvaluationDetails
+    from inspection.learning.results import EvaluationReport
+
+    result = get_record(store, EvaluationReport, report)
+    details = get_record(store, EvaluationDetails, result.details)
+    return {
+        "page": f"{store.url}/{result.page}",
+        "open the page": f"vqi report {report[:12]}",
+        "metrics": metric_table(result.metrics),
+        "slices": slice_table(details.slices),
+        "baselines": baseline_table(details.baselines),
+        "against production": details.rival.model_dump(mode="json"),
+        "cap by wrong labels": details.cap.model_dump(mode="json") if details.cap else details.cap_reason,
+        "precision at the line's mix": details.precision_at_line.model_dump(),
+        **{name.replace("_", " "): picture(store, key) for name, key in result.plots.items()},
+        "calibration error": result.metrics.ece,
+        "unreadable": result.unreadable,
+        "predictions": f"{store.url}/{result.predictions}",
+    }
+
+
+def _control(
+    context: dg.AssetExecutionContext, train: Callable[[ObjectStore, TrainingData, Ontology, Profile], str]
+) -> dg.MaterializeResult[str]:
+    from inspection.learning.baselines import BaselineResult
+
+    settings = get_settings()
+    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
+    data, ontology = read_training_data(settings.dsn("warehouse")), load_ontology(settings.ontology_file)
+    with progress_in_log(context):
+        record = train(store, data, ontology, profile)
+    result = get_record(store, BaselineResult, record)
+    return dg.MaterializeResult(
+        value=record,
+        metadata={
+            "model": result.description,
+            "macro AUROC": result.macro_auroc,
+            "seconds": result.seconds,
+            "split release": result.split_release,
+            "data fingerprint": result.data_fingerprint,
+        },
     )
-
-
-def _named_rates(metrics: TestMetrics) -> Iterator[tuple[str, Rate]]:
-    yield from ((name.replace("_", " "), rate) for name, rate in metrics.rates.items())
-    for name, found in metrics.per_class.items():
-        yield f"{name}: precision", found.precision
-        yield f"{name}: recall", found.recall
-        yield f"{name}: peak in the box", found.pointing
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

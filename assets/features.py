@@ -4,13 +4,14 @@ import dagster as dg
 from psycopg2.extras import execute_values
 
 from assets.label_checks import leak_result
+from assets.tables import table
 from inspection.cache import Unreadable, build_cache
 from inspection.dataset import read_training_data
-from inspection.image_files import CHECK, find_file_leak, record_files
+from inspection.image_files import CHECK, camera_quality, find_file_leak, record_files
 from inspection.profiles import load_profile
 from inspection.settings import get_settings
-from inspection.store import open_store
 from inspection.warehouse import transaction
+from resources.artifacts import Artifacts
 
 GROUP = "features"
 OWNER = "team:learning"
@@ -22,26 +23,32 @@ MAX_UNREADABLE_SHARE = 0.02
     group_name=GROUP,
     owners=[OWNER],
     kinds={"python", "parquet"},
-    code_version="1",
+    code_version="2",
     deps=[["marts", "training_dataset"], ["marts", "fct_image_boxes"]],
-    description="One row per image of the training dataset: what the network sees of it (shards by day).",
+    description=(
+        "One row per image of the training dataset: what the network sees of it, its file's hash and size, "
+        "how sharp and how well exposed it is (shards by day)."
+    ),
 )
-def image_cache() -> dg.MaterializeResult[None]:
+def image_cache(artifacts: Artifacts) -> dg.MaterializeResult[None]:
     """Decodes what is not in the cache yet."""
     settings = get_settings()
     dsn = settings.dsn("warehouse")
     data, profile = read_training_data(dsn), load_profile(settings.profile)
-    store = open_store(settings.artifacts_url)
-    found = build_cache(store, data.samples, profile.preprocessing, settings.images)
+    store, kept = artifacts.open(settings.artifacts_url), profile.cached_preprocessing
+    found = build_cache(store, data.samples, kept, settings.images)
     record_unreadable(dsn, found.unreadable)
-    record_files(dsn, data.samples, found.hashes)
+    record_files(dsn, data.samples, found.files)
+    cameras = camera_quality(data.samples, found.files)
     return dg.MaterializeResult(
         metadata={
             "images": found.images,
             "added": found.added,
             "shards written": found.shards,
             "unreadable": len(found.unreadable),
-            "folder": f"{store.url}/cache/{found.digest}",
+            "frame": f"{kept.height} x {kept.width} pixels",
+            "folder": f"{store.url}/{found.folder}",
+            **({"quality by camera": table(cameras)} if cameras else {}),
         },
     )
 

@@ -1,6 +1,6 @@
 """Checks on labels and on the split: what must hold before anything is learnt from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -113,7 +113,9 @@ def agreement() -> Iterator[dg.AssetCheckResult]:
 label_checks = [leakage, enough_rows, known_labels, labels_ready, agreement]
 
 
-def leak_result(leak: Leak, asset: dg.AssetKey = TRAINING_DATASET) -> dg.AssetCheckResult:
+def leak_result(
+    leak: Leak, asset: dg.AssetKey = TRAINING_DATASET, pictures: Mapping[str, dg.MetadataValue] | None = None
+) -> dg.AssetCheckResult:
     """Returns what a leakage check says; one that does not apply says so, and does not stop anything."""
     not_applicable = leak.status == "not applicable"
     return dg.AssetCheckResult(
@@ -122,7 +124,11 @@ def leak_result(leak: Leak, asset: dg.AssetKey = TRAINING_DATASET) -> dg.AssetCh
         passed=leak.status != "failed",
         severity=dg.AssetCheckSeverity.WARN if not_applicable else dg.AssetCheckSeverity.ERROR,
         description=f"not applicable: {leak.evidence}" if not_applicable else leak.evidence,
-        metadata={"status": leak.status, **({"evidence": table(leak.rows)} if leak.rows else {})},
+        metadata={
+            "status": leak.status,
+            **({"evidence": table(leak.rows)} if leak.rows else {}),
+            **(pictures or {}),
+        },
     )
 
 

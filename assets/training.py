@@ -21,7 +21,7 @@ OWNER = "team:learning"
     owners=[OWNER],
     kinds={"pytorch"},
     code_version="1",
-    deps=["image_cache"],
+    deps=["image_cache", "image_embeddings"],  # the checks of both stop it
     io_manager_key="record_ids",
     description="One trained and calibrated network (a TrainingResult in the object store).",
 )
@@ -64,8 +64,10 @@ def trained_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str
     io_manager_key="record_ids",
     description="The trained model as ONNX with its thresholds (an ExportResult in the object store).",
 )
-def exported_model(context: dg.AssetExecutionContext, trained_model: str) -> dg.MaterializeResult[str]:
-    """Exports, chooses thresholds on validation, and compares with the trained network."""
+def exported_model(
+    context: dg.AssetExecutionContext, trained_model: str, dimension_gauge: str
+) -> dg.MaterializeResult[str]:
+    """Exports, chooses thresholds on validation with the gauge, and compares with the trained network."""
     from inspection.learning.pipeline import export_model
     from inspection.learning.results import ExportResult
 
@@ -73,7 +75,7 @@ def exported_model(context: dg.AssetExecutionContext, trained_model: str) -> dg.
     store, ontology = open_store(settings.artifacts_url), load_ontology(settings.ontology_file)
     data = read_training_data(settings.dsn("warehouse"))
     with progress_in_log(context):
-        export = export_model(store, trained_model, data, ontology, settings.images)
+        export = export_model(store, trained_model, data, ontology, settings.images, dimension_gauge)
     result = get_record(store, ExportResult, export)
     return dg.MaterializeResult(
         value=export, metadata={"thresholds": dict(result.thresholds), "model": result.model}

@@ -12,6 +12,9 @@ Severity = Literal["warning", "high", "critical"]
 AlertAction = Literal["pause_auto_pass", "scale_up", "investigate", "decide"]
 Unit = Literal["%", "ms", "confidence", "parts/min", "parts"]
 
+GATE_RULE = "deployment_gate"
+"""Of the alerts that a model waits for a person; their scope is the beginning of its id."""
+
 WHAT_TO_DO: dict[AlertAction, str] = {
     "pause_auto_pass": "auto-pass is paused: look at the parts, then `vqi resume --reason ...`",
     "scale_up": "add replicas of the service",

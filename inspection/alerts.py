@@ -84,6 +84,26 @@ def close_answered(dsn: str, resume: Decision) -> None:
         )
 
 
+def close_decided(dsn: str, rule: str, decisions: Sequence[Decision]) -> None:
+    """Closes the alerts of a rule that asked a person about a model which a decision has let through.
+
+    Args:
+        dsn: libpq URI of the warehouse.
+        rule: whose alerts have a model's id, or the beginning of it, as their scope.
+        decisions: of the audit log, oldest first.
+    """
+    let_through = {d.model: d.at for d in decisions if d.action in ("approve", "rollback") and d.model}
+    with transaction(dsn) as warehouse:
+        for model, at in let_through.items():
+            warehouse.execute(
+                """
+                update monitoring.alerts set cleared_at = greatest(%s, fired_at)
+                where rule = %s and cleared_at is null and starts_with(%s, scope)
+                """,
+                (at, rule, model),
+            )
+
+
 def open_alerts(dsn: str, *, unnotified: bool = False) -> list[Alert]:
     """Returns the alerts that are open, oldest first; if wished, only those nobody has been told of."""
     with transaction(dsn) as warehouse:

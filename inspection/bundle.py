@@ -1,8 +1,10 @@
 """A model bundle: everything that a verdict depends on, under the name of its own hash.
 
     models/<id>/model.onnx            input `image`, outputs `probabilities` and `activation_maps`
+    models/<id>/model.fp16.onnx       the same in another precision, where that is offered; also int8
     models/<id>/weights.safetensors
     models/<id>/model_card.md
+    models/<id>/gauge.json            only with a dimension gauge
     models/<id>/bundle.json           written last; holds the hash of each other file
 
 ``<id>`` is the SHA-256 of ``bundle.json``: nothing in a bundle can change without its name changing.
@@ -13,14 +15,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspection.errors import BundleError, StoreError
+from inspection.gauge.gauge import Gauge
 from inspection.imaging import Preprocessing
 from inspection.ontology import Ontology
 from inspection.store import LocalStore, ObjectStore
@@ -28,6 +32,24 @@ from inspection.store import LocalStore, ObjectStore
 PREFIX = "models"
 MANIFEST = "bundle.json"
 MODEL, WEIGHTS, CARD = "model.onnx", "weights.safetensors", "model_card.md"
+GAUGE = "gauge.json"
+BOX_THRESHOLD = 0.5
+
+Precision = Literal["fp16", "int8"]
+
+
+def variant_file(precision: Precision) -> str:
+    """Returns the name of the model in another precision."""
+    return f"model.{precision}.onnx"
+
+
+class Variant(BaseModel):
+    """What is known of the model in another precision; its file is in the bundle only if it is offered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offered: bool
+    reason: str
 
 
 class BundleManifest(BaseModel):
@@ -42,6 +64,7 @@ class BundleManifest(BaseModel):
         box_threshold: share of the peak from which a cell of an activation map belongs to the box.
         metrics: test metrics with bounds, from the exported ONNX on original bytes.
         gate: verdict of the deployment gate with its reasons.
+        variants: the model in other precisions, by name.
         sha256: of each other file, by name.
     """
 
@@ -51,10 +74,11 @@ class BundleManifest(BaseModel):
     thresholds: dict[str, float]
     temperature: dict[str, float]
     offset: dict[str, float]
-    box_threshold: float = Field(default=0.5, gt=0, le=1)
+    box_threshold: float = Field(default=BOX_THRESHOLD, gt=0, le=1)
     preprocessing: Preprocessing
     metrics: dict[str, Any]
     gate: dict[str, Any]
+    variants: dict[Precision, Variant] = Field(default_factory=dict)
     profile: str
     architecture: str
     data_fingerprint: str
@@ -82,11 +106,29 @@ class BundleManifest(BaseModel):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that passed its checks."""
+    """A bundle that passed its checks; `gauge` is None for one without a dimension gauge."""
 
     id: str
     manifest: BundleManifest
     model: bytes
+    variants: Mapping[Precision, bytes] = field(default_factory=dict)
+    gauge: Gauge | None = None
+
+    def in_precision(self, precision: Literal["fp32"] | Precision) -> bytes:
+        """Returns the ONNX file in a precision.
+
+        Raises:
+            BundleError: the bundle does not offer it.
+        """
+        if precision == "fp32":
+            return self.model
+        if precision not in self.variants:
+            told = self.manifest.variants.get(precision)
+            reason = told.reason if told else "it was packed without one"
+            raise BundleError(
+                f"bundle {self.id[:12]} offers no {precision}: {reason}; set VQI_PRECISION=fp32"
+            )
+        return self.variants[precision]
 
 
 def write_bundle(store: ObjectStore, manifest: BundleManifest, files: dict[str, bytes]) -> str:
@@ -116,8 +158,8 @@ def load_bundle(store: ObjectStore, bundle_id: str) -> Bundle:
     """Reads a bundle and refuses it unless everything fits.
 
     Raises:
-        BundleError: not complete, not the bytes that its name and hashes promise, or a model whose
-            outputs are not the manifest's classes.
+        BundleError: not complete, not the bytes that its name and hashes promise, or a model or gauge
+            whose classes are not the manifest's.
     """
     return _checked(store, f"{PREFIX}/{bundle_id}/", bundle_id)
 
@@ -162,4 +204,16 @@ def _checked(store: ObjectStore, prefix: str, bundle_id: str) -> Bundle:
             raise BundleError(f"bundle {bundle_id[:12]}: {name} is not the file that bundle.json tells")
     if MODEL not in contents:
         raise BundleError(f"bundle {bundle_id[:12]}: {MODEL} is missing")
-    return Bundle(bundle_id, manifest, contents[MODEL])
+    variants = {p: contents[variant_file(p)] for p in manifest.variants if variant_file(p) in contents}
+    gauge = _gauge(contents[GAUGE], manifest, bundle_id) if GAUGE in contents else None
+    return Bundle(bundle_id, manifest, contents[MODEL], variants, gauge)
+
+
+def _gauge(text: bytes, manifest: BundleManifest, bundle_id: str) -> Gauge:
+    try:
+        gauge = Gauge.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(f"bundle {bundle_id[:12]}: {GAUGE} does not fit: {error}") from error
+    if strange := set(gauge.fit.classes) - set(manifest.classes):
+        raise BundleError(f"bundle {bundle_id[:12]}: {GAUGE} judges {sorted(strange)}, the model does not")
+    return gauge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +18,8 @@ from inspection.errors import InsufficientDataError, OntologyError
 from inspection.warehouse import transaction
 
 Split = Literal["train", "validation", "test"]
+TOLD_ONLY = frozenset({"plant_id", "label_source"})
+"""Fields of a sample from which nothing is learnt."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Sample:
         sample_weight: 1 / the probability that balancing kept the row, at least 1.
         repeats: how often the image stands in an epoch of training; 1 outside of it.
         boxes: of the classes in `labels`; a label need not have one.
+        plant_id: that made the part; None where nobody told.
+        label_source: who gave the labels: ``consensus``, ``inspector``, ``code`` or ``pseudo``; None where
+            the labels have gone since.
     """
 
     image_id: str
@@ -59,6 +64,8 @@ class Sample:
     sample_weight: float
     repeats: int = 1
     boxes: tuple[Box, ...] = ()
+    plant_id: str | None = None
+    label_source: str | None = None
 
     @property
     def day(self) -> date:
@@ -75,8 +82,11 @@ class TrainingData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the release and of each row: equal data have an equal fingerprint."""
-        rows = [asdict(sample) for sample in sorted(self.samples, key=lambda s: s.image_id)]
+        """SHA-256 of the release and of each row: equal data have an equal fingerprint.
+
+        What only the report tells, `TOLD_ONLY`, may change while a model is being made.
+        """
+        rows = [_essence(sample) for sample in sorted(self.samples, key=lambda s: s.image_id)]
         text = json.dumps([self.split_release, rows], sort_keys=True, default=_utc)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -88,6 +98,14 @@ class TrainingData:
         """Returns the data without the images that are not named, such as unreadable ones."""
         kept = set(image_ids)
         return TrainingData(self.split_release, tuple(s for s in self.samples if s.image_id in kept))
+
+
+def by_day(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Deals samples by their day of capture, ``YYYY-MM-DD``, in order of the days."""
+    days: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        days[sample.day.isoformat()].append(sample)
+    return dict(sorted(days.items()))
 
 
 def read_training_data(dsn: str) -> TrainingData:
@@ -163,13 +181,20 @@ def _boxes(warehouse: cursor) -> dict[str, list[Box]]:
 def _samples(warehouse: cursor, boxes: dict[str, list[Box]]) -> tuple[Sample, ...]:
     warehouse.execute(
         """
-        select image_id, image_path, part_type, camera_id, line_id, production_order_id,
-               capture_timestamp, label, labels, split, fold_id, sample_weight, repeats
-        from marts.training_dataset
-        order by image_id
+        select data.image_id, data.image_path, data.part_type, data.camera_id, data.line_id,
+               data.production_order_id, data.capture_timestamp, data.label, data.labels, data.split,
+               data.fold_id, data.sample_weight, data.repeats, images.plant_id, labels.label_source
+        from marts.training_dataset as data
+        left join intermediate.int_images as images on data.image_id = images.image_id
+        left join marts.fct_image_labels as labels on data.image_id = labels.image_id
+        order by data.image_id
         """
     )
     return tuple(_sample(row, boxes) for row in warehouse.fetchall())
+
+
+def _essence(sample: Sample) -> dict[str, object]:
+    return {name: value for name, value in asdict(sample).items() if name not in TOLD_ONLY}
 
 
 def _utc(moment: datetime) -> str:
@@ -177,7 +202,8 @@ def _utc(moment: datetime) -> str:
 
 
 def _sample(row: tuple[object, ...], boxes: dict[str, list[Box]]) -> Sample:
-    image_id, path, part, camera, line, order, captured, label, labels, split, fold, weight, repeats = row
+    image_id, path, part, camera, line, order, captured, label, labels, split, fold, weight, *rest = row
+    repeats, plant, source = rest
     return Sample(
         image_id=str(image_id),
         image_path=str(path),
@@ -193,4 +219,6 @@ def _sample(row: tuple[object, ...], boxes: dict[str, list[Box]]) -> Sample:
         sample_weight=float(cast("float", weight)),
         repeats=cast("int", repeats),
         boxes=tuple(boxes.get(str(image_id), ())),
+        plant_id=cast("str | None", plant),
+        label_source=cast("str | None", source),
     )

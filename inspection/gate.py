@@ -21,12 +21,14 @@ class GateResult(BaseModel):
         verdict: ``failed`` when a limit is missed; else ``insufficient_evidence`` when too little was
             counted to hold every limit; else ``passed``.
         reasons: one line for each limit, with what was counted, whether it holds or not.
+        outcomes: of each reason, in order: what it alone would make the verdict.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     verdict: Verdict
     reasons: tuple[str, ...]
+    outcomes: tuple[Verdict, ...] = ()
 
 
 def judge_model(metrics: TestMetrics, limits: GateLimits, safety_critical: Sequence[str]) -> GateResult:
@@ -44,9 +46,9 @@ def judge_model(metrics: TestMetrics, limits: GateLimits, safety_critical: Seque
     ]
     for name in safety_critical:
         findings += _safety(name, metrics.per_class[name], limits)
-    outcomes = {outcome for outcome, _ in findings}
+    outcomes, reasons = zip(*findings, strict=True)
     worst = next(verdict for verdict in WORST_FIRST if verdict in outcomes)
-    return GateResult(verdict=worst, reasons=tuple(reason for _, reason in findings))
+    return GateResult(verdict=worst, reasons=reasons, outcomes=outcomes)
 
 
 Finding = tuple[Verdict, str]

@@ -1,4 +1,4 @@
-"""The content of the image files by hash, and whether one content stands on two sides of the split.
+"""What reading the image files told, and whether one content stands on two sides of the split.
 
 Paths tell little: a file may be copied or uploaded again under another name. The hashes are known once the
 image cache has read the files, so this check comes after it and before training.
@@ -6,15 +6,21 @@ image cache has read the files, so this check comes after it and before training
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
+import numpy as np
 from psycopg2.extras import execute_values
 
+from inspection.cache import FileFacts
 from inspection.dataset import Sample
+from inspection.image_quality import ImageQuality, quantiles
 from inspection.leakage import SHOWN, Leak, read_rows
 from inspection.warehouse import transaction
 
 CHECK = "no_file_on_two_sides"
+SHARES = ("5 %", "50 %", "95 %")
 
 # A file that stands under another path now is another file, until it has been read.
 _FILES = """
@@ -39,23 +45,34 @@ _REPEATED = f"""
 """
 
 
-def record_files(dsn: str, samples: Iterable[Sample], hashes: Mapping[str, str]) -> None:
-    """Writes the hashes into ``features.image_files``; a newer one replaces what was known of an image.
+def record_files(dsn: str, samples: Iterable[Sample], files: Mapping[str, FileFacts]) -> None:
+    """Writes hashes, sizes and quality into ``features.image_files``; newer ones replace older ones.
 
     Args:
         dsn: libpq URI of the warehouse.
         samples: images that were asked for.
-        hashes: SHA-256 of the original file by image id, of those that could be read.
+        files: what reading them told, by image id, of those that could be read.
     """
-    rows = [(s.image_id, s.image_path, hashes[s.image_id]) for s in samples if s.image_id in hashes]
+    rows = [_row(sample, files[sample.image_id]) for sample in samples if sample.image_id in files]
     with transaction(dsn) as warehouse:
         execute_values(
             warehouse,
             """
-            insert into features.image_files (image_id, image_path, sha256) values %s
+            insert into features.image_files (
+                image_id, image_path, sha256, file_bytes, sharpness, brightness, black_share, white_share
+            ) values %s
             on conflict (image_id) do update
-            set image_path = excluded.image_path, sha256 = excluded.sha256, read_at = clock_timestamp()
-            where (image_files.image_path, image_files.sha256) <> (excluded.image_path, excluded.sha256)
+            set (image_path, sha256, file_bytes, sharpness, brightness, black_share, white_share, read_at) = (
+                excluded.image_path, excluded.sha256, excluded.file_bytes, excluded.sharpness,
+                excluded.brightness, excluded.black_share, excluded.white_share, clock_timestamp()
+            )
+            where (
+                image_files.image_path, image_files.sha256, image_files.file_bytes, image_files.sharpness,
+                image_files.brightness, image_files.black_share, image_files.white_share
+            ) is distinct from (
+                excluded.image_path, excluded.sha256, excluded.file_bytes, excluded.sharpness,
+                excluded.brightness, excluded.black_share, excluded.white_share
+            )
             """,
             rows,
             page_size=1000,
@@ -83,3 +100,44 @@ def find_file_leak(dsn: str) -> Leak:
         f"{hashed} of {images} files read"
     )
     return Leak(CHECK, "failed" if leaks else "passed", evidence, tuple(repeated[:SHOWN]))
+
+
+def camera_quality(
+    samples: Iterable[Sample], files: Mapping[str, FileFacts]
+) -> list[dict[str, str | int | float]]:
+    """Tells how sharp and how well exposed each camera's images are.
+
+    Args:
+        samples: images that were asked for.
+        files: what reading them told, by image id, of those that could be read.
+
+    Returns:
+        One row per camera, sorted: how many images, and of each measure of `ImageQuality` its 5 %, 50 %
+        and 95 % quantile.
+    """
+    cameras: dict[str, list[ImageQuality]] = defaultdict(list)
+    for sample in samples:
+        if sample.image_id in files:
+            cameras[sample.camera_id].append(files[sample.image_id].quality)
+    rows: list[dict[str, str | int | float]] = []
+    for camera, measured in sorted(cameras.items()):
+        row: dict[str, str | int | float] = {"camera": camera, "images": len(measured)}
+        for name in (field.name for field in fields(ImageQuality)):
+            found = quantiles(np.array([getattr(quality, name) for quality in measured]))
+            row |= {f"{name} {share}": value for share, value in zip(SHARES, found, strict=True)}
+        rows.append(row)
+    return rows
+
+
+def _row(sample: Sample, facts: FileFacts) -> tuple[str | int | float, ...]:
+    quality = facts.quality
+    return (
+        sample.image_id,
+        sample.image_path,
+        facts.sha256,
+        facts.file_bytes,
+        quality.sharpness,
+        quality.brightness,
+        quality.black_share,
+        quality.white_share,
+    )

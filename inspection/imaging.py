@@ -3,14 +3,14 @@
 Training cache, evaluation, embeddings and serving all come through here, with the `Preprocessing`
 that travels in the model bundle:
 
-    bytes --inspect_header--> Header --decode--> RGB pixels --crop, resize--> Frame --to_tensor--> float32
+    bytes --inspect_header--> Header --decode--> RGB pixels --crop, resized--> Frame --to_tensor--> float32
 
-Nothing else in the project decodes an image for a network.
+What was cached larger than the network sees it comes down by `resized` too. Nothing else in the project
+decodes an image for a network.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -32,7 +32,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Preprocessing(BaseModel):
-    """How an image becomes the network's input. Equal settings have an equal `digest`.
+    """How an image becomes the network's input.
 
     Attributes:
         height: rows of the network's input.
@@ -53,10 +53,19 @@ class Preprocessing(BaseModel):
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
-    @property
-    def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the settings: the name of a cache made with them."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+    def cached(self, short_side: int) -> Preprocessing:
+        """Returns how frames are kept for later: the same window, its shorter side this long.
+
+        Never smaller than the network's input, as nothing would bring the detail back.
+
+        Args:
+            short_side: pixels.
+        """
+        own = min(self.height, self.width)
+        if short_side <= own:
+            return self
+        height, width = (round(length * short_side / own) for length in (self.height, self.width))
+        return self.model_copy(update={"height": height, "width": width})
 
 
 class Header(NamedTuple):
@@ -184,12 +193,31 @@ def load_frame(data: bytes, preprocessing: Preprocessing) -> Frame:
         window = Window(x, y, *size)
         pixels = pixels[y : y + size[1], x : x + size[0]]
     return Frame(
-        pixels=_resize(pixels, preprocessing.width, preprocessing.height),
+        pixels=resized(pixels, preprocessing.height, preprocessing.width),
         window=_scaled(window, header.width / columns, header.height / rows),
         original_width=header.width,
         original_height=header.height,
         part_found=found,
     )
+
+
+def resized(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Brings an image to a size: by area averaging when it shrinks, else linearly.
+
+    Args:
+        pixels: uint8 RGB, [h, w, 3].
+        height: rows of the result.
+        width: columns of the result.
+
+    Returns:
+        uint8 RGB, [height, width, 3], contiguous.
+    """
+    if pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    shrinks = pixels.shape[0] >= height and pixels.shape[1] >= width
+    # Area averaging is the right filter for shrinking and keeps thin defects; it cannot enlarge.
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)
 
 
 def to_tensor(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -209,15 +237,6 @@ def to_tensor(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float3
     normalised = np.multiply(planes, scale, dtype=np.float32, casting="unsafe", order="C")
     normalised -= shift
     return normalised
-
-
-def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    if pixels.shape[:2] == (height, width):
-        return np.ascontiguousarray(pixels)
-    shrinks = pixels.shape[0] >= height and pixels.shape[1] >= width
-    # Area averaging is the right filter for shrinking and keeps thin defects; it cannot enlarge.
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)
 
 
 def _scaled(window: Window, by_x: float, by_y: float) -> Window:

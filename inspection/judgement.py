@@ -1,6 +1,6 @@
 """What a model's numbers say about one part. Pure functions: no clock, no files, no state.
 
-probabilities, activation maps --judge--> Judgement --verdict.decide--> Verdict
+probabilities, activation maps, measurements --judge--> Judgement --verdict.decide--> Verdict
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from inspection.bundle import BundleManifest
 from inspection.errors import BundleError
+from inspection.gauge.reading import Measurement, Measurements
 from inspection.imaging import Frame
 
 Array = NDArray[np.float32]
@@ -53,6 +55,8 @@ class Defect:
     Attributes:
         confidence: calibrated probability, 0 to 1.
         area_percentage: share of the image as sent that the box covers, 0 to 100.
+        measurement: what the gauge found; None where the network speaks. The box is then the measured
+            feature's.
     """
 
     defect_class: str
@@ -60,6 +64,7 @@ class Defect:
     severity: str
     bounding_box: BoundingBox
     area_percentage: float
+    measurement: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,22 @@ class Judgement:
     recommended_action: Action
 
 
-def judge(probabilities: Array, maps: Array, manifest: BundleManifest, frame: Frame) -> Judgement:
+def judge(
+    probabilities: Array,
+    maps: Array,
+    manifest: BundleManifest,
+    frame: Frame,
+    measurements: Measurements = MappingProxyType({}),
+) -> Judgement:
     """Reads the model's outputs for one part.
 
     Args:
-        probabilities: calibrated, float32 [C], in [0, 1].
+        probabilities: calibrated, the gauge's where it speaks (`inspection.gauge.gauge.combined`),
+            float32 [C], in [0, 1].
         maps: activation maps over the frame's window, float32 [C, h, w], in [0, 1].
         manifest: gives classes, thresholds, box threshold and ontology.
         frame: what the model saw and where that lies in the image as sent.
+        measurements: of the classes that the gauge speaks for.
 
     Raises:
         BundleError: the numbers are none that this bundle can give (shape, range, not finite). A
@@ -97,7 +110,7 @@ def judge(probabilities: Array, maps: Array, manifest: BundleManifest, frame: Fr
     _check_outputs(probabilities, maps, len(manifest.classes))
     by_class = {name: float(p) for name, p in zip(manifest.classes, probabilities, strict=True)}
     defects = [
-        _defect(name, by_class[name], class_map, manifest, frame)
+        _defect(name, by_class[name], class_map, manifest, frame, measurements.get(name))
         for name, class_map in zip(manifest.classes, maps, strict=True)
         if by_class[name] >= manifest.thresholds[name]
     ]
@@ -145,12 +158,20 @@ def _span(origin: float, cell: float, cells: NDArray[np.intp], limit: int) -> tu
 
 
 def _defect(
-    name: str, probability: float, class_map: Array, manifest: BundleManifest, frame: Frame
+    name: str,
+    probability: float,
+    class_map: Array,
+    manifest: BundleManifest,
+    frame: Frame,
+    measurement: Measurement | None,
 ) -> Defect:
-    box = bounding_box(class_map, manifest.box_threshold, frame)
+    if measurement is not None:
+        box = BoundingBox(*measurement.box)
+    else:
+        box = bounding_box(class_map, manifest.box_threshold, frame)
     share = box.width * box.height / (frame.original_width * frame.original_height)
     severity = manifest.ontology[name].severity(share)
-    return Defect(name, probability, severity, box, 100 * share)
+    return Defect(name, probability, severity, box, 100 * share, measurement)
 
 
 def _check_outputs(probabilities: Array, maps: Array, classes: int) -> None:

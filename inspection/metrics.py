@@ -7,7 +7,7 @@ Shapes: N images, C defect classes. `targets` is 0 or 1, float32 [N, C]; `probab
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,38 @@ def expected_calibration_error(
         gap = np.bincount(place, weights * (truth - p), bins)
         errors.append(float(np.abs(gap).sum() / weights.sum()))
     return float(np.mean(errors))
+
+
+class ReliabilityCurve(NamedTuple):
+    """Bins of a class that hold an image, in order; each [B].
+
+    Attributes:
+        stated: weighted mean probability; `share` weighted share of images that show the class.
+        images: how many are in the bin.
+    """
+
+    stated: Floats
+    share: Floats
+    images: Integers
+
+
+def reliability_curve(
+    probabilities: Floats, truth: Floats, weights: Floats, bins: int = ECE_BINS
+) -> ReliabilityCurve:
+    """Returns what a class's probabilities say and what is true, in the bins of the calibration error.
+
+    Args:
+        probabilities: of one class, [N].
+        truth: 0 or 1, [N].
+        weights: of the images, [N].
+        bins: number of bins of equal width.
+    """
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    images, weight = np.bincount(place, minlength=bins), np.bincount(place, weights, bins)
+    used = images > 0
+    stated = np.bincount(place, weights * probabilities, bins)[used] / weight[used]
+    share = np.bincount(place, weights * truth, bins)[used] / weight[used]
+    return ReliabilityCurve(stated, share, images[used])
 
 
 def primary_labels(scores: Floats, present: NDArray[np.bool_], safety_critical: Sequence[int]) -> Integers:

@@ -9,9 +9,9 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from inspection.alert_measures import evaluate
-from inspection.alert_rules import Rule
+from inspection.alert_rules import GATE_RULE, Rule
 from inspection.alert_states import AlertState
-from inspection.alerts import Alert, close_answered, mark_notified, open_alerts, record
+from inspection.alerts import Alert, close_answered, close_decided, mark_notified, open_alerts, record
 from inspection.notifier import Delivery, notify
 from inspection.registry import Decision, ModelRegistry
 
@@ -46,6 +46,7 @@ def look(dsn: str, registry: ModelRegistry, urls: SecretStr, rules: Sequence[Rul
     resume = last_resume(registry)
     if resume is not None:
         close_answered(dsn, resume)
+    close_decided(dsn, GATE_RULE, registry.history())
     states = evaluate(dsn, now, rules, resume)
     fired = record(dsn, states)
     paused = pause_for(registry, open_alerts(dsn))

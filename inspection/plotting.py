@@ -28,10 +28,13 @@ LOOK: dict[RcKeyType, Any] = {
 
 
 def style(number: int) -> dict[str, Any]:
-    """Returns colour and line style of the series of a number, from 0; 32 are told apart."""
+    """Returns colour and line style of the series of a number, from 0; 32 are told apart.
+
+    Neighbours differ in both, so that a print in black and white will do.
+    """
     return {
         "color": COLOURS[number % len(COLOURS)],
-        "linestyle": STYLES[number // len(COLOURS) % len(STYLES)],
+        "linestyle": STYLES[(number + number // len(COLOURS)) % len(STYLES)],
     }
 
 

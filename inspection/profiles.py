@@ -21,27 +21,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelProfile(_Part):
-    """The network.
+class BackboneProfile(_Part):
+    """A network of timm and where its first weights come from.
 
     Attributes:
         architecture: a timm model name; ours are registered in `inspection.learning.backbones`.
-        pretrained: where the backbone's first weights come from: random, timm's, or `weights_file`.
+        pretrained: where the weights come from: random, timm's, or `weights_file`.
         weights_file: safetensors file of the backbone, for ``pretrained: file``.
         weights_sha256: its hash; another file is refused.
-        space_to_depth: factor by which pixels are moved into channels before the backbone.
-        output_stride: of the backbone, counted after `space_to_depth`; 32 is timm's default.
-        drop_rate: dropout before the head; likewise `drop_path_rate` in the backbone.
     """
 
     architecture: str
     pretrained: Literal["none", "imagenet", "file"] = "none"
     weights_file: Path | None = None
     weights_sha256: str | None = None
-    space_to_depth: int = Field(default=1, ge=1)
-    output_stride: Literal[4, 8, 16, 32] = 32
-    drop_rate: float = Field(default=0.0, ge=0, lt=1)
-    drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -51,6 +44,50 @@ class ModelProfile(_Part):
                 "pretrained: file goes with weights_file and weights_sha256, and only they with it"
             )
         return self
+
+
+class ModelProfile(BackboneProfile):
+    """The network.
+
+    Attributes:
+        space_to_depth: factor by which pixels are moved into channels before the backbone.
+        output_stride: of the backbone, counted after `space_to_depth`; 32 is timm's default.
+        drop_rate: dropout before the head; likewise `drop_path_rate` in the backbone.
+    """
+
+    space_to_depth: int = Field(default=1, ge=1)
+    output_stride: Literal[4, 8, 16, 32] = 32
+    drop_rate: float = Field(default=0.0, ge=0, lt=1)
+    drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
+
+
+class EmbeddingProfile(BackboneProfile):
+    """The frozen network whose pooled features stand for an image.
+
+    Attributes:
+        height: rows that the network sees; likewise `width`.
+        seed: of random weights.
+        batch_size: images in one pass.
+        device: where it runs; there is no quiet move from one to the other.
+    """
+
+    architecture: str = "resnet50"
+    pretrained: Literal["none", "imagenet", "file"] = "imagenet"
+    height: int = Field(default=224, gt=0)
+    width: int = Field(default=224, gt=0)
+    seed: int = 0
+    batch_size: int = Field(default=32, gt=0)
+    device: Literal["cpu", "cuda"] = "cpu"
+
+
+class CacheProfile(_Part):
+    """The image cache.
+
+    Attributes:
+        short_side: pixels of the shorter side of a cached frame; the network's own size where that is larger.
+    """
+
+    short_side: int = Field(default=456, gt=0)
 
 
 class TrainingProfile(_Part):
@@ -165,6 +202,40 @@ class CalibrationProfile(_Part):
     minimum_negatives: int = Field(gt=0)
 
 
+class MistakeCost(_Part):
+    """What a wrong decision about a class costs, in any unit that is the same for all classes.
+
+    Attributes:
+        miss: of a part whose defect is not told.
+        false_alarm: of a part for which a defect is told that it does not have.
+    """
+
+    miss: float = Field(gt=0)
+    false_alarm: float = Field(gt=0)
+
+
+class ThresholdProfile(_Part):
+    """How thresholds are chosen.
+
+    Attributes:
+        costs: by class id; such a class gets the threshold with the lowest expected cost at the line's own
+            mix. A class without costs gets the best F1. A safety-critical class has none: the gate's recall
+            decides.
+    """
+
+    costs: dict[str, MistakeCost] = {}
+
+
+class ControlsProfile(_Part):
+    """The controls that a model is compared with.
+
+    Attributes:
+        shuffled_epochs: most epochs that the network trains on shuffled labels; `training.epochs` if fewer.
+    """
+
+    shuffled_epochs: int = Field(default=10, gt=0)
+
+
 class GateLimits(_Part):
     """What a model must reach on the test set before it may be deployed.
 
@@ -189,14 +260,23 @@ class Profile(_Part):
 
     name: str
     model: ModelProfile
+    embedding: EmbeddingProfile = EmbeddingProfile()
     preprocessing: Preprocessing
+    cache: CacheProfile = CacheProfile()
     training: TrainingProfile
     augmentation: Augmentation = Augmentation()
     loss: LossProfile = LossProfile()
     calibration: CalibrationProfile
+    thresholds: ThresholdProfile = ThresholdProfile()
+    controls: ControlsProfile = ControlsProfile()
     gate: GateLimits = GateLimits()
     confidence_threshold: float = Field(default=0.8, ge=0, le=1)
     """Below it a person looks at the part: what the report counts as automatic."""
+
+    @property
+    def cached_preprocessing(self) -> Preprocessing:
+        """How frames are kept in the image cache; `preprocessing` is how the network sees them."""
+        return self.preprocessing.cached(self.cache.short_side)
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

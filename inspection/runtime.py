@@ -5,6 +5,8 @@ Evaluation and serving both judge with this, so that what is measured is what is
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,6 +18,8 @@ Provider = Literal["cpu", "cuda"]
 
 PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUT, OUTPUTS = "image", ("probabilities", "activation_maps")
+CLASSES = "classes"
+"""Key of the model's own metadata: its classes in order, as JSON."""
 
 Array = NDArray[np.float32]
 
@@ -57,6 +61,21 @@ class OnnxModel:
             raise SettingsError(f"ONNX Runtime could not start {provider}: check the driver, or use cpu")
         self.provider = provider
         self._check_signature()
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Refuses to take one class's number for another's: the model file tells its classes itself.
+
+        A model that was not exported by this pipeline may tell none; its bundle's hash stands for it then.
+
+        Raises:
+            BundleError: the model has other classes, or has them in another order.
+        """
+        told = self._session.get_modelmeta().custom_metadata_map.get(CLASSES)
+        if told is not None and json.loads(told) != list(classes):
+            raise BundleError(
+                f"the model file tells the classes {', '.join(json.loads(told))}, the bundle "
+                f"{', '.join(classes)}: pack the model again"
+            )
 
     def run(self, images: Array) -> tuple[Array, Array]:
         """Judges a batch.

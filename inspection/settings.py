@@ -49,9 +49,12 @@ class Settings(BaseSettings):
         profile: name of the model profile (see `inspection.profiles`).
         alerts: limits of the alert rules; as JSON in the environment, what it leaves out keeps its default.
         label_limits: file of what the labels are held to; ``None`` means the default of `label_limits_file`.
+        gauge_plan: file that says where on a part each dimension is measured; ``None`` means the default
+            of `gauge_plan_file`. One without parts switches the dimension gauge off.
         split_policy: how training, validation and test are dealt (see `inspection.splits`).
         split_window_days: how far back before its date a split release reaches.
         source_timeout_seconds: reading one table of the plant takes no longer, or is given up.
+        precision: of the model in the service; one that its bundle does not offer is refused.
         provider: where the model runs in the service; a provider that is missing is an error.
         threads: threads of one inference; 0 leaves the number to ONNX Runtime (one per core).
         service_concurrency: parts that are worked on at a time; `service_queue` more may wait, and
@@ -83,12 +86,14 @@ class Settings(BaseSettings):
     alerts: AlertLimits = AlertLimits()
     new_annotations_for_training: int = Field(default=500, ge=1)
     label_limits: AnchoredPath | None = None
+    gauge_plan: AnchoredPath | None = None
     split_policy: Literal["chronological", "grouped"] = "chronological"
     split_window_days: int = Field(default=180, ge=1)
     source_timeout_seconds: float = Field(default=900, gt=0)
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
 
     provider: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     threads: int = Field(default=0, ge=0)
     service_concurrency: int = Field(default=2, ge=1)
     service_queue: int = Field(default=50, ge=0)
@@ -182,6 +187,13 @@ class Settings(BaseSettings):
         from inspection.label_quality import DEFAULT_LIMITS
 
         return DEFAULT_LIMITS if self.label_limits is None else self.label_limits.expanduser().resolve()
+
+    @property
+    def gauge_plan_file(self) -> Path:
+        """Where dimensions are measured: the configured file, else the default."""
+        from inspection.gauge.plan_file import DEFAULT_PLAN
+
+        return DEFAULT_PLAN if self.gauge_plan is None else self.gauge_plan.expanduser().resolve()
 
 
 @lru_cache(maxsize=1)

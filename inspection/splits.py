@@ -138,3 +138,27 @@ def _sizes(warehouse: cursor, name: str) -> dict[str, int]:
         (name,),
     )
     return dict(warehouse.fetchall())
+
+
+def learnt_orders(dsn: str, release: str) -> frozenset[str] | None:
+    """Returns the production orders that a model of a release was trained or chosen on.
+
+    Args:
+        dsn: libpq URI of the warehouse.
+        release: id of the split release.
+
+    Returns:
+        Those in training or validation; None when this warehouse has no such release.
+    """
+    with transaction(dsn) as warehouse:
+        warehouse.execute("select 1 from releases.split_releases where release_id = %s", (release,))
+        if warehouse.fetchone() is None:
+            return None
+        warehouse.execute(
+            """
+            select distinct production_order_id from releases.split_assignments
+            where release_id = %s and split in ('train', 'validation')
+            """,
+            (release,),
+        )
+        return frozenset(order for (order,) in warehouse.fetchall())

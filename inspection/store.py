@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 from urllib.parse import urlparse
 
 from inspection.errors import StoreError
+from inspection.s3 import PART, Pieces, end_leftovers, s3_client, upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,18 +35,29 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> bytes:
         """Reads an object; raises StoreError when there is none."""
 
+    def open(self, key: str) -> BinaryIO:
+        """Opens an object to read pieces of it; raises StoreError when there is none."""
+
     def exists(self, key: str) -> bool:
         """Tells whether there is an object."""
 
     def list(self, prefix: str = "") -> list[str]:
         """Returns the keys that start with `prefix`, sorted."""
 
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Returns the size in bytes of each object whose key starts with `prefix`, by key, sorted."""
+
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
 
 
-def open_store(url: str) -> ObjectStore:
-    """Opens ``s3://bucket/prefix`` (with the usual AWS variables) or a local folder."""
+def open_store(url: str, client: Callable[[], S3Client] = s3_client) -> ObjectStore:
+    """Opens ``s3://bucket/prefix`` or a local folder.
+
+    Args:
+        url: which.
+        client: makes the client of S3, when it is S3.
+    """
     if "://" not in url:
         return LocalStore(Path(url))
     parts = urlparse(url)
@@ -53,9 +65,7 @@ def open_store(url: str) -> ObjectStore:
         return LocalStore(Path(parts.path))
     if parts.scheme != "s3" or not parts.netloc:
         raise StoreError(f"{url!r} is no object store: give a folder or s3://bucket/prefix (VQI_ARTIFACTS)")
-    import boto3
-
-    return S3Store(boto3.client("s3"), parts.netloc, parts.path.strip("/"))
+    return S3Store(client(), parts.netloc, parts.path.strip("/"))
 
 
 class LocalStore:
@@ -89,8 +99,18 @@ class LocalStore:
 
     def get(self, key: str) -> bytes:
         """Reads an object; raises StoreError when there is none."""
-        try:
+        with self._refusals(key):
             return self._path(key).read_bytes()
+
+    def open(self, key: str) -> BinaryIO:
+        """Opens an object to read pieces of it; raises StoreError when there is none."""
+        with self._refusals(key):
+            return self._path(key).open("rb")
+
+    @contextmanager
+    def _refusals(self, key: str) -> Iterator[None]:
+        try:
+            yield
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise StoreError(f"no object {key!r} in {self.url}") from error
         except OSError as error:
@@ -102,16 +122,21 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> list[str]:
         """Returns the keys that start with `prefix`, sorted."""
+        return sorted(key for key, _ in self._objects(prefix))
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Returns the size in bytes of each object whose key starts with `prefix`, by key, sorted."""
+        return {key: path.stat().st_size for key, path in sorted(self._objects(prefix))}
+
+    def _objects(self, prefix: str) -> Iterator[tuple[str, Path]]:
         _check_prefix(prefix)
         folder = (self.root / f"{prefix}*").parent  # the last part of a prefix may be half a name
         if not folder.is_dir():
-            return []
-        keys = (
-            path.relative_to(self.root).as_posix()
-            for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(TEMPORARY)
-        )
-        return sorted(key for key in keys if key.startswith(prefix))
+            return
+        for path in folder.rglob("*"):
+            key = path.relative_to(self.root).as_posix()
+            if key.startswith(prefix) and path.is_file() and not path.name.startswith(TEMPORARY):
+                yield key, path
 
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
@@ -133,10 +158,12 @@ class S3Store:
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
 
     def put(self, key: str, data: bytes) -> None:
-        """Writes or replaces an object."""
+        """Writes or replaces an object; a large one in parts, of which S3 makes it once all are there."""
         _check_key(key)
         with self._refusals():
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+            if len(data) >= PART:
+                end_leftovers(self._client, self._bucket, self._prefix)
+            upload(self._client, self._bucket, self._prefix + key, data)
 
     def get(self, key: str) -> bytes:
         """Reads an object; raises StoreError when there is none."""
@@ -146,6 +173,28 @@ class S3Store:
                 return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
             except self._client.exceptions.NoSuchKey as error:
                 raise StoreError(f"no object {key!r} in {self.url}") from error
+
+    def open(self, key: str) -> BinaryIO:
+        """Opens an object to read pieces of it; raises StoreError when there is none."""
+        _check_key(key)
+        name = self._prefix + key
+        with self._refusals():
+            try:
+                found = self._client.head_object(Bucket=self._bucket, Key=name)
+            except self._client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] != "404":
+                    raise
+                self.exists(key)  # a bucket that is not there gives the same answer: this one says so
+                raise StoreError(f"no object {key!r} in {self.url}") from error
+
+        def fetch(first: int, last: int) -> bytes:
+            with self._refusals():  # pieces of two versions make neither
+                piece = self._client.get_object(
+                    Bucket=self._bucket, Key=name, Range=f"bytes={first}-{last}", IfMatch=found["ETag"]
+                )
+                return piece["Body"].read()
+
+        return cast("BinaryIO", Pieces(fetch, found["ContentLength"]))
 
     def exists(self, key: str) -> bool:
         """Tells whether there is an object."""
@@ -157,13 +206,17 @@ class S3Store:
 
     def list(self, prefix: str = "") -> list[str]:
         """Returns the keys that start with `prefix`, sorted."""
+        return [*self.sizes(prefix)]
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Returns the size in bytes of each object whose key starts with `prefix`, by key, sorted."""
         _check_prefix(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix
         )
         with self._refusals():
-            names = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return sorted(name.removeprefix(self._prefix) for name in names)
+            found = [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
+        return {name.removeprefix(self._prefix): size for name, size in sorted(found)}
 
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""

@@ -120,6 +120,26 @@ create table if not exists features.image_files (
     sha256     text not null,                      -- of the original file
     read_at    timestamptz not null default clock_timestamp()
 );
+-- Null for an image that was read before they were measured; see inspection/image_quality.py.
+alter table features.image_files
+    add column if not exists file_bytes  bigint,             -- of the original file
+    add column if not exists sharpness   double precision,   -- of the cached frame, as the others
+    add column if not exists brightness  double precision,   -- 0 to 255
+    add column if not exists black_share double precision,   -- of the pixels
+    add column if not exists white_share double precision;
+
+-- Labels that a model which has not seen the image doubts; the newest findings replace the older ones.
+create table if not exists features.label_error_candidates (
+    image_id         text not null,
+    labels           text[] not null,              -- as given
+    defect_class     text not null,                -- the class in doubt
+    probability      double precision not null,    -- that the image shows it, out of fold
+    score            double precision not null,    -- probability of the label as given: low is doubtful
+    direction        text not null check (direction in ('missing', 'extra')),
+    data_fingerprint text not null,
+    seen_at          timestamptz not null default clock_timestamp(),
+    primary key (image_id, defect_class)
+);
 
 -- What ingestion keeps about itself.
 create schema if not exists ingestion;

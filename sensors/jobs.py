@@ -9,6 +9,14 @@ DELETIONS = Selection.key_prefixes(["deletions"])
 # Splits are released for a training, and not with each tick: what was test stays test until then.
 SPLIT = Selection.assets("split_release").downstream() & Selection.groups("labels")
 
+# A run whose process died goes on from its last checkpoint; one that was refused (a closed gate, too little
+# data) would be refused again.
+LIMITS = {
+    "dagster/max_runtime": str(4 * 3600),
+    "dagster/max_retries": "2",
+    "dagster/retry_on_asset_or_op_failure": "false",
+}
+
 ingest_and_label = dg.define_asset_job(
     "ingest_and_label",
     Selection.groups("ingestion", "labels") - CALIBRATION - DELETIONS - SPLIT,
@@ -33,6 +41,7 @@ training = dg.define_asset_job(
     "training",
     SPLIT | Selection.groups("features", "training", "evaluation", "deployment"),
     description="From a new split release and the training dataset to a candidate for deployment.",
+    tags=LIMITS,
 )
 monitoring = dg.define_asset_job(
     "monitoring",

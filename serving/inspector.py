@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from inspection.errors import DuplicateError
+from inspection.gauge.gauge import combined
+from inspection.gauge.reading import Measurements
 from inspection.imaging import load_frame, to_tensor
 from inspection.judgement import judge
+from inspection.runtime import Array
 from inspection.settings import Settings
 from inspection.verdict import RouteReason, RoutingRules, Verdict, audit_draw, decide, unjudged
 from serving import metrics
@@ -115,7 +118,9 @@ class Inspector:
         watch.lap("normalise")
         probabilities, maps = model.network.run(tensor)
         watch.lap("infer")
-        judgement = judge(probabilities[0], maps[0], model.manifest, frame)
+        judged, measurements = second_opinion(part, model, probabilities)
+        watch.lap("gauge")
+        judgement = judge(judged[0], maps[0], model.manifest, frame, measurements)
         rules = RoutingRules(
             confidence_threshold=self._settings.confidence_threshold,
             audit_share=self._settings.audit_share,
@@ -158,6 +163,19 @@ class Inspector:
             metrics.count(record, self._cameras)
             metrics.STEP_SECONDS.labels("store").observe(watch.laps["store"] / 1000)
         return _same_image(standing, digest)
+
+
+def second_opinion(part: Part, model: LiveModel, probabilities: Array) -> tuple[Array, Measurements]:
+    """Lets the gauge speak for the classes that it measures, where the model has one and it applies.
+
+    Raises:
+        ImageError: as `measure`.
+    """
+    if model.gauge is None:
+        return probabilities, {}
+    reading = model.gauge.read(part.image, part.part_type, part.camera_id)
+    judged = combined(probabilities, model.manifest.classes, [reading], model.gauge.fit)
+    return judged, model.gauge.fit.measurements(reading)
 
 
 def _same_image(record: PredictionRecord, digest: str) -> PredictionRecord:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from inspection.bundle import Bundle, BundleManifest, load_bundle, load_bundle_folder
 from inspection.errors import BundleError, InspectionError, OverloadError
+from inspection.gauge.gauge import Gauge
 from inspection.registry import ModelRegistry
 from inspection.runtime import OnnxModel
 from inspection.settings import Settings
@@ -28,6 +29,7 @@ class LiveModel:
     id: str
     manifest: BundleManifest
     network: OnnxModel
+    gauge: Gauge | None
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,11 @@ def start_model(bundle: Bundle, settings: Settings) -> LiveModel:
     """Builds the inference session of a checked bundle and warms it up.
 
     Raises:
-        BundleError: ONNX Runtime refuses it, or its outputs are not those of the manifest.
+        BundleError: ONNX Runtime refuses it, or its classes or outputs are not those of the manifest.
         SettingsError: the provider asked for is missing.
     """
     manifest = bundle.manifest
-    network = OnnxModel(bundle.model, settings.provider, settings.threads)
+    network = OnnxModel(bundle.in_precision(settings.precision), settings.provider, settings.threads)
+    network.check_classes(manifest.classes)
     network.warm_up(manifest.preprocessing.height, manifest.preprocessing.width, len(manifest.classes))
-    return LiveModel(bundle.id, manifest, network)
+    return LiveModel(bundle.id, manifest, network, bundle.gauge)

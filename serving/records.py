@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
+from inspection.gauge.reading import Measurement
 from inspection.judgement import Action, Defect, Prediction
 from inspection.verdict import RouteReason
 
@@ -36,14 +37,34 @@ class BoxRecord(_Record):
     height: int = Field(gt=0)
 
 
+class MeasurementRecord(_Record):
+    """The dimension that speaks for a defect, measured on the part's silhouette."""
+
+    dimension: str
+    measured_mm: float
+    nominal_mm: float
+    tolerance_mm: float
+    repeatability_mm: float
+
+    @classmethod
+    def of(cls, measurement: Measurement) -> Self:
+        """Makes the record of a measurement."""
+        return cls(**{name: getattr(measurement, name) for name in cls.model_fields})
+
+
 class DefectRecord(_Record):
-    """A class that reached its threshold."""
+    """A class that reached its threshold.
+
+    Attributes:
+        measurement: null for a defect that was seen and not measured.
+    """
 
     defect_class: str = Field(alias="class")
     confidence: float = Field(ge=0, le=1)
     severity: str
     bounding_box: BoxRecord
     area_percentage: float = Field(gt=0, le=100)
+    measurement: MeasurementRecord | None = None
 
     @classmethod
     def of(cls, defect: Defect) -> Self:
@@ -55,6 +76,7 @@ class DefectRecord(_Record):
                 "severity": defect.severity,
                 "bounding_box": defect.bounding_box._asdict(),
                 "area_percentage": defect.area_percentage,
+                "measurement": defect.measurement and MeasurementRecord.of(defect.measurement),
             }
         )
 

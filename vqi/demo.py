@@ -6,6 +6,7 @@ import getpass
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from inspection.settings import Settings, get_settings
 from inspection.simulation.line import LinePart, LineReport, run_line
 from inspection.store import open_store
 from resources.dbt import build_docs
-from vqi import demo_report
+from vqi import demo_report, import_report
 from vqi.console import progress_bars
 from vqi.demo_report import DemoReport, rows
-from vqi.filling import bar, fill_from_coco, fill_simulated
+from vqi.demo_source import DemoSource
+from vqi.filling import bar, fill_imported, fill_simulated
 from vqi.materialize import check_states, materialize, newest_record, run_job
 from vqi.programs import ensure_started, stop_all
+from vqi.report_page import write_page
 from vqi.supervisor import wait_until
 
 REPORT = "demo_report.json"
@@ -33,21 +36,19 @@ GATE = ("deployment_gate",)
 RATE = 12.0
 """Parts per second that the cameras of the replay show; eight cameras, a part each two thirds of a second."""
 INSPECTOR = "demo-inspector"
-SIMULATED = "simulated"
 
 
-def run_demo(source: str, images: int, console: Console) -> DemoReport:
+def run_demo(source: DemoSource, console: Console) -> DemoReport:
     """Runs everything on the embedded services, prints the report, and writes it as JSON.
 
     Args:
-        source: ``simulated``, or ``coco:`` and a folder with a labelled data set.
-        images: that the simulated plant has.
+        source: what fills the plant.
         console: where the page goes.
 
     Raises:
         InspectionError: a stage did not do its part.
     """
-    demo = _Demo(source, images, console)
+    demo = _Demo(source, console)
     demo.fill()
     demo.label()
     demo.learn()
@@ -64,11 +65,12 @@ def run_demo(source: str, images: int, console: Console) -> DemoReport:
 class _Demo:
     """The stages, each of which uses what those before it left."""
 
-    def __init__(self, source: str, images: int, console: Console) -> None:
-        self.source, self.images, self.console = source, images, console
-        self.begun = time.monotonic()
+    def __init__(self, source: DemoSource, console: Console) -> None:
+        self.source, self.console = source, console
+        self.begun, self.begun_at = time.monotonic(), datetime.now(UTC)
         self.stage_seconds: dict[str, float] = {}
         self.bundle: str
+        self.page: Path
         self.decision: Decision
         self.replay: LineReport
         self.reviews: list[dict[str, Any]] = []
@@ -94,10 +96,15 @@ class _Demo:
             # What an earlier demo left running would label and train beside this one.
             stop_all(self.settings)
             ensure_started(self.settings, "postgres")
-            if self.source == SIMULATED:
-                fill_simulated(self.settings, images=self.images)
-            else:
-                fill_from_coco(self.settings, Path(self.source.removeprefix("coco:")))
+            source = self.source
+            if source.format_name is None:
+                fill_simulated(self.settings, images=source.images)
+                return
+            done = fill_imported(
+                self.settings, source.format_name, source.folder, source.options, ontology=source.ontology
+            )
+        for line in import_report.lines(done):
+            self.console.print(f"  {line}", markup=False)
 
     def label(self) -> None:
         """Ingests and labels, as the schedules do."""
@@ -116,6 +123,8 @@ class _Demo:
                 if error.checks != GATE:
                     raise
             self.bundle = newest_record(self.settings, "model_bundle")
+            report = newest_record(self.settings, "test_report")
+            self.page = write_page(self.settings, self.registry.store, report)
 
     def decide(self) -> None:
         """Approves the model by hand, whatever the gate says, and says so."""
@@ -168,7 +177,7 @@ class _Demo:
             rates |= {f"{name} precision": of_class.precision.model_dump()}
             rates |= {f"{name} recall": of_class.recall.model_dump()}
         return DemoReport(
-            source=self.source,
+            source=self.source.text,
             seconds=round(time.monotonic() - self.begun, 1),
             stage_seconds=self.stage_seconds,
             source_rows=demo_report.source_counts(
@@ -202,11 +211,13 @@ class _Demo:
             alerts=rows(
                 warehouse,
                 """
-                select rule, scope, severity, value, threshold, action, message
-                from monitoring.alerts where cleared_at is null order by fired_at
+                select rule, scope, severity, value, threshold, action, message,
+                       cleared_at is not null as cleared
+                from monitoring.alerts where cleared_at is null or fired_at >= %s order by fired_at
                 """,
+                self.begun_at,
             ),
-            look_next=_look_next(self.settings),
+            look_next=_look_next(self.settings, self.page),
         )
 
     @property
@@ -299,12 +310,13 @@ def _served(replay: LineReport) -> dict[str, Any]:
     }
 
 
-def _look_next(settings: Settings) -> dict[str, str]:
+def _look_next(settings: Settings, page: Path) -> dict[str, str]:
     here = "http://127.0.0.1"
     return {
         "Dagster UI (lineage, runs, checks, plots)": f"{here}:{settings.dagster_port}",
         "service and its API page": f"{here}:{settings.service_port}",
         "dbt docs (every table and column)": f"{here}:{settings.docs_port}",
+        "test report of the model, to read and print": str(page),
         "this page as JSON": str(settings.root / REPORT),
         "what runs": "vqi status",
         "more parts on the line": "vqi simulate line --rate 5 --seconds 60",

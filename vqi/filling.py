@@ -12,7 +12,7 @@ from inspection.settings import Settings
 from vqi.origin import IMPORTED, SIMULATED, check_refill, filled_by, mark_filled
 
 if TYPE_CHECKING:
-    from inspection.importers.coco import ImportReport
+    from inspection.importers.importing import ImportOptions, ImportReport
 
 IMAGES = 2000
 SEED = 7
@@ -65,23 +65,23 @@ def fill_simulated(
     return done.rows
 
 
-def fill_from_coco(
+def fill_imported(
     settings: Settings,
+    format_name: str,
     folder: Path,
+    options: ImportOptions,
     *,
     ontology: Path | None = None,
-    group: str = "group",
-    unannotated_is_clean: bool = False,
     replace: bool = False,
 ) -> ImportReport:
-    """Fills the source databases with a COCO data set; see `inspection.importers.coco.import_coco`.
+    """Fills the source databases with a labelled data set; see `inspection.importers.importing`.
 
     Args:
         settings: gives the databases, which must be the embedded ones, and folders.
-        folder: holds ``annotations.json`` and the images that it names.
+        format_name: one of `inspection.importers.labelled.FORMATS`.
+        folder: of the data set.
+        options: what the caller says of it.
         ontology: taxonomy file of the categories; None derives one from them.
-        group: image field that becomes the production order.
-        unannotated_is_clean: declares every image without annotation clean.
         replace: overwrite what something else has filled.
 
     Raises:
@@ -89,21 +89,17 @@ def fill_from_coco(
         ImportDataError: the data set cannot be loaded as it stands.
         OntologyError: another taxonomy has been published under the name and version of this one.
     """
-    from inspection.importers.coco import import_coco
+    from inspection.importers.importing import import_set
+    from inspection.importers.readers import read_labelled
     from inspection.ontology import load_ontology
     from vqi.publication import publish_ontology
 
-    kind = f"import:{folder.expanduser().resolve().name}"
+    folder = folder.expanduser()
+    kind = f"import:{folder.resolve().name}"
     check_refill(settings, kind, replace=replace)
     taxonomy = load_ontology(ontology) if ontology is not None else None
-    done = import_coco(
-        settings,
-        folder.expanduser(),
-        ontology=taxonomy,
-        group_field=group,
-        unannotated_is_clean=unannotated_is_clean,
-        progress=bar("import"),
-    )
+    data = read_labelled(format_name, folder, options.group)
+    done = import_set(settings, data, options, taxonomy)
     mark_filled(settings, kind, IMPORTED)
     publish_ontology(settings, settings.ontology_file, replaces_labels=True)
     return done

@@ -10,15 +10,17 @@ import typer
 from typer.exceptions import TyperException
 
 from inspection.errors import InspectionError
-from vqi.commands import bench, models, ontology, pipeline, plant, services
+from vqi.commands import bench, images, importing, models, ontology, pipeline, plant, reports, services
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Visual quality inspection.")
 services.register(app)
 pipeline.register(app)
 models.register(app)
+images.register(app)
+reports.register(app)
 bench.register(app)
 app.add_typer(plant.simulate, name="simulate")
-app.add_typer(plant.importing, name="import")
+app.add_typer(importing.app, name="import")
 app.add_typer(ontology.app, name="ontology")
 
 

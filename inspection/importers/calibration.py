@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from inspection.importers.coco_file import CocoFile
-from inspection.importers.coco_tables import CAMERA, LINE
+from inspection.importers.labelled import LabelledSet
+from inspection.importers.rows import CAMERA, LINE
 from inspection.settings import Settings
 from inspection.simulation.calibration import CONFIG_HEADER, LENS_HEADER, write_csv
 
 
-def write_import_calibration(settings: Settings, data: CocoFile, first_time: int) -> bool:
+def write_import_calibration(settings: Settings, data: LabelledSet, first_time: int) -> bool:
     """Writes the two calibration files unless a folder of the plant's own is configured.
 
     The size is the largest of a camera's images, which may differ; the focal length is its width, and all

@@ -1,132 +1,148 @@
-"""Loading a COCO-annotated folder into the source databases.
+"""Reader of a COCO folder: ``annotations.json`` and the images that it names.
 
-Rules for what a COCO file does not tell:
-
-- The data set's name is the folder's; it is the part type and the plant.
-- The production order is the image's group field; an image without one is its own order.
-- Machine and camera are one each, unless an image names its own (``machine_id``, ``camera_id``).
-- A time without a zone is UTC. An image without a time follows the newest known one, a second apart and
-  in the file's order; without any known time the sequence starts at the year 2000. Such a sequence is no
-  history: use the grouped split policy.
-- There is one annotator, with confidence 5, who types the category's name.
-- An image without annotations gets the clean label only when declared clean: by the caller, or by the
-  image's own ``no_defect_is_inferred``.
-- Calibration: the cameras are taken as free of distortion, unless a calibration folder is configured.
+The format is described at cocodataset.org. Beyond it, an image may have a field that names its group, and
+``date_captured``, ``no_defect_is_inferred``, ``machine_id``, ``camera_id``.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-import pyarrow as pa
-
-from inspection.importers.calibration import write_import_calibration
-from inspection.importers.coco_file import read_coco
-from inspection.importers.coco_tables import (
-    ANNOTATION_SCHEMA,
-    AnnotationRows,
-    equipment_table,
-    image_table,
-    image_times,
-    order_table,
+from inspection.errors import ImportDataError
+from inspection.importers.grouping import GROUP
+from inspection.importers.labelled import (
+    Annotation,
+    Box,
+    BrokenBox,
+    LabelledImage,
+    LabelledSet,
+    with_twins,
 )
-from inspection.importers.files import place_images
-from inspection.importers.taxonomy import derive_ontology
-from inspection.ontology import Ontology
-from inspection.settings import Settings
-from inspection.simulation.tables import load, taxonomy_table
+
+FILE = "annotations.json"
 
 
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import wrote.
-
-    Attributes:
-        name: of the data set.
-        image_root: folder that the image paths are relative to.
-        in_place: True when the files were left where they are.
-        images: rows of image metadata; likewise `annotations` and `groups`.
-        annotated_images: images with a defect.
-        declared_clean: images without annotation that were declared clean.
-        unlabelled: images without annotation that were not.
-        without_time: images whose time follows the stated rule.
-        bad: entries by reason; all but those that no table can hold are loaded, for the quarantine.
-        ontology: in force for the data set.
-    """
-
-    name: str
-    image_root: Path
-    in_place: bool
-    images: int
-    annotations: int
-    groups: int
-    annotated_images: int
-    declared_clean: int
-    unlabelled: int
-    without_time: int
-    bad: Mapping[str, int]
-    ontology: Ontology
-
-
-def import_coco(
-    settings: Settings,
-    folder: Path,
-    *,
-    ontology: Ontology | None = None,
-    group_field: str = "group",
-    unannotated_is_clean: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> ImportReport:
-    """Replaces the contents of the source databases by a COCO data set.
+def read_coco(folder: Path, group_field: str = GROUP) -> LabelledSet:
+    """Reads a data set.
 
     Args:
-        settings: gives databases and image root. Without a configured image root the files are linked
-            into ``images/NAME`` below the local state; with one, the folder must lie in it.
-        folder: holds ``annotations.json`` and the images that it names.
-        ontology: taxonomy of the categories; None derives one from them. Either is published.
-        group_field: image field that becomes the production order.
-        unannotated_is_clean: declares every image without annotation clean.
-        progress: called with (images done, images).
+        folder: holds the file.
+        group_field: of an image, what it has in common with others; without it, it is its own group.
 
     Raises:
-        ImportDataError: the folder or its annotations cannot be read, or a field of the annotations
-            is not what COCO says.
-        ServiceError: a database does not answer.
+        ImportDataError: there is no such file, it is no JSON, or a part of it is not what COCO says.
     """
-    data = read_coco(folder, group_field)
-    taxonomy = ontology or derive_ontology(data.name, data.categories.values())
-    bad: Counter[str] = Counter(data.rejected)
-    place = place_images(settings, data.folder, [image.file_name for image in data.images], progress)
-    bad["missing image file"] += place.missing
-    times = image_times(data.images)
-    write_import_calibration(settings, data, min(times))
-    rows = AnnotationRows(data, taxonomy, unannotated_is_clean, bad)
-    for image in data.images:
-        rows.add(image)
-    tables = {
-        "image_metadata": image_table(data, place.prefix, times),
-        "defect_annotations": pa.Table.from_pylist(rows.rows, ANNOTATION_SCHEMA),
-    }
-    load(settings, "quality_vision", tables)
-    load(settings, "qms", {"defect_taxonomy": taxonomy_table(taxonomy)})
-    orders = order_table(data, times)
-    load(settings, "erp", {"production_orders": orders, "equipment_registry": equipment_table(data)})
-    settings.root.mkdir(parents=True, exist_ok=True)
-    settings.published_ontology.write_text(taxonomy.model_dump_json(indent=2), encoding="utf-8")
-    return ImportReport(
-        name=data.name,
-        image_root=settings.images,
-        in_place=place.in_place,
-        images=len(data.images),
-        annotations=len(rows.rows),
-        groups=orders.num_rows,
-        annotated_images=rows.annotated,
-        declared_clean=rows.declared_clean,
-        unlabelled=rows.unlabelled,
-        without_time=sum(image.captured is None for image in data.images),
-        bad={reason: count for reason, count in bad.items() if count},
-        ontology=taxonomy,
+    document = _document(folder)
+    bad: Counter[str] = Counter()
+    categories = _categories(document["categories"])
+    annotations = _annotations(document, categories, bad)
+    images = _images(document["images"], annotations, group_field)
+    bad["annotation of an unknown image"] += sum(map(len, annotations.values()))
+    return LabelledSet(folder.resolve(), tuple(categories.values()), images, bad)
+
+
+def _document(folder: Path) -> dict[str, list[Any]]:
+    path = folder / FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ImportDataError(f"no readable {FILE} in {folder}: a COCO folder holds one") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ImportDataError(f"{path} is no valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ImportDataError(f"{path} holds no object: COCO has images, annotations and categories")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(document.get(key), list):
+            raise ImportDataError(f"{path} has no list {key!r}: COCO has images, annotations and categories")
+    if not document["images"]:
+        raise ImportDataError(f"{path} names no image")
+    return document
+
+
+def _annotations(
+    document: Mapping[str, list[Any]], categories: Mapping[object, str], bad: Counter[str]
+) -> dict[object, list[Annotation]]:
+    """Returns the annotations by image id."""
+    found: dict[object, list[Annotation]] = {}
+    for number, entry in enumerate(document["annotations"]):
+        if not isinstance(entry, dict):
+            raise ImportDataError(f"{FILE}: annotations[{number}] is no object")
+        of_image = found.setdefault(_hashable(entry.get("image_id")), [])
+        category = _hashable(entry.get("category_id"))
+        name = categories.get(category, f"category {category}")
+        box = _box(entry.get("bbox"))
+        of_image.append(Annotation(str(entry.get("id", len(of_image))), name, box))
+    return found
+
+
+def _hashable(value: object) -> object:
+    return value if isinstance(value, int | float | str) else ascii(value)
+
+
+def _box(value: object) -> Box | BrokenBox | None:
+    if value is None:
+        return None
+    if (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in value)
+    ):
+        return Box(*value)
+    return BrokenBox(ascii(value))
+
+
+def _images(
+    entries: list[Any], annotations: dict[object, list[Annotation]], group_field: str
+) -> tuple[LabelledImage, ...]:
+    """Returns the images; takes their annotations out of what is handed over."""
+    numbers: set[int] = set()
+    images = []
+    for position, entry in enumerate(entries):
+        try:
+            number = int(entry["id"])
+            if number in numbers:
+                raise ValueError(f"repeats the id {number}")
+            numbers.add(number)
+            images.append(_image(entry, tuple(annotations.pop(number, ())), group_field))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ImportDataError(f"{FILE}: images[{position}] {reason}") from error
+    return with_twins(images)
+
+
+def _image(entry: dict[str, Any], annotations: tuple[Annotation, ...], group_field: str) -> LabelledImage:
+    name = str(PurePosixPath(entry["file_name"]))
+    if name.startswith("/") or ".." in PurePosixPath(name).parts:
+        raise ValueError(f"names a file outside the folder: {name}")
+    group = entry.get(group_field)
+    return LabelledImage(
+        file_name=name,
+        width=int(entry["width"]),
+        height=int(entry["height"]),
+        group=str(group) if group not in (None, "") else name,
+        annotations=annotations,
+        captured=_time(entry.get("date_captured")),
+        declared_clean=entry.get("no_defect_is_inferred") is True,
+        machine=entry.get("machine_id"),
+        camera=entry.get("camera_id"),
     )
+
+
+def _time(text: object) -> datetime | None:
+    if text in (None, "", 0):
+        return None
+    moment = datetime.fromisoformat(str(text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _categories(entries: list[Any]) -> dict[object, str]:
+    try:
+        return {entry["id"]: str(entry["name"]) for entry in entries}
+    except (KeyError, TypeError) as error:
+        raise ImportDataError(f"{FILE}: each category needs an id and a name") from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from inspection.errors import ImportDataError
+from inspection.progress import report
 from inspection.settings import Settings
 
 
@@ -27,12 +28,7 @@ class Placement:
     missing: int
 
 
-def place_images(
-    settings: Settings,
-    folder: Path,
-    names: Sequence[str],
-    progress: Callable[[int, int], None] | None = None,
-) -> Placement:
+def place_images(settings: Settings, folder: Path, names: Sequence[str]) -> Placement:
     """Makes a data set's files readable below the image root.
 
     A folder inside the image root is used as it is. Otherwise the files are hard-linked below the local
@@ -43,7 +39,6 @@ def place_images(
         settings: gives the image root.
         folder: of the data set, resolved.
         names: of the files, relative to the folder.
-        progress: called with (files done, files).
 
     Raises:
         ImportDataError: an image root is configured and the folder lies outside it.
@@ -58,8 +53,7 @@ def place_images(
     for done, name in enumerate(names, start=1):
         if (folder / name).is_file():
             _link(folder / name, root / folder.name / name)
-        if progress is not None:
-            progress(done, len(names))
+        report("import", done, len(names))
     return Placement(f"{folder.name}/", in_place=False, missing=missing)
 
 

@@ -14,6 +14,9 @@ from inspection.errors import ServiceError
 from inspection.ingestion.changes import READ_AT
 from inspection.ingestion.tables import CALIBRATION_FILES
 
+# Whole in one month's file and broken in the next, or blank: the warehouse's column has one type.
+NUMBERS = dict.fromkeys(("px_per_mm", "k1", "k2", "p1", "p2", "k3", "fx", "fy", "cx", "cy"), pa.float64())
+
 
 def read_file(path: Path, key: tuple[str, ...]) -> pa.Table:
     """Returns a calibration file.
@@ -28,7 +31,7 @@ def read_file(path: Path, key: tuple[str, ...]) -> pa.Table:
     if not path.exists():
         raise ServiceError(f"no calibration file {path}: put it there or set VQI_CALIBRATION_DIR")
     try:
-        table = pa_csv.read_csv(path)
+        table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=NUMBERS))
     except pa.ArrowInvalid as error:
         raise ServiceError(f"{path} is no CSV table: {error}") from error
     if holes := [name for name in key if name not in table.column_names or _has_blanks(table[name])]:

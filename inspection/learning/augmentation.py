@@ -72,6 +72,17 @@ def flipped(view: View, probability: float) -> View:
     return View(pixels, np.stack([left, top, right, bottom], axis=1))
 
 
+def turning_room(window: tuple[int, int], degrees: float, frame: tuple[int, int]) -> tuple[int, int]:
+    """Returns rows and columns of the piece that still covers a window when it is turned, inside the frame.
+
+    To turn a piece costs as much less than to turn the frame as it is smaller.
+    """
+    turn = math.radians(min(degrees, 90))
+    rows = math.ceil(window[0] * math.cos(turn) + window[1] * math.sin(turn))
+    columns = math.ceil(window[1] * math.cos(turn) + window[0] * math.sin(turn))
+    return min(max(rows, window[0]), frame[0]), min(max(columns, window[1]), frame[1])
+
+
 def windowed(view: View, size: tuple[int, int]) -> View:
     """Cuts a random piece that shows one of the boxes, or any piece when there is none.
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from inspection.errors import InsufficientDataError
-from inspection.profiles import CalibrationProfile
+from inspection.errors import InsufficientDataError, SettingsError
+from inspection.profiles import CalibrationProfile, MistakeCost
 
 Floats = NDArray[np.floating[Any]]
 
@@ -73,13 +74,16 @@ def choose_thresholds(
     safety_critical: Sequence[str],
     safety_recall: float,
     false_reject_rate: float,
+    costs: Mapping[str, MistakeCost] = MappingProxyType({}),
+    weights: Floats | None = None,
 ) -> dict[str, float]:
     """Chooses the probability from which each class is reported.
 
-    A safety-critical class gets the highest threshold whose recall reaches `safety_recall`; any other
-    the one with the best F1, of equally good ones the highest, among those that keep the class's even
-    part of the false rejects: a class that the model cannot tell then falls silent, and the gate says so,
-    where the best F1 alone would have it report every part.
+    A safety-critical class gets the highest threshold whose recall reaches `safety_recall`; one with costs
+    the threshold with the lowest expected cost (Elkan 2001); any other the one with the best F1, of equally
+    good ones the highest, among those that keep the class's even part of the false rejects: a class that
+    the model cannot tell then falls silent, and the gate says so, where the best F1 alone would have it
+    report every part.
 
     Args:
         probabilities: calibrated, [N, C].
@@ -88,11 +92,20 @@ def choose_thresholds(
         safety_critical: which of them must not slip through.
         safety_recall: 0 to 1.
         false_reject_rate: share of parts that all classes together may report wrongly, 0 to 1.
+        costs: of mistakes, by class.
+        weights: of the images, such as 1 / the probability that they were kept, [N]; for the costs alone.
+
+    Raises:
+        SettingsError: costs of a class that there is not, or that is safety-critical.
     """
+    check_costs(costs, classes, safety_critical)
+    weights = np.ones(len(probabilities)) if weights is None else weights
     chosen: dict[str, float] = {}
     for name, p, truth in zip(classes, probabilities.T, targets.T, strict=True):
         if name in safety_critical:
             chosen[name] = recall_threshold(p[truth > 0], safety_recall)
+        elif name in costs:
+            chosen[name] = cheapest_threshold(p, truth, weights, costs[name])
         else:
             chosen[name] = best_f1_threshold(p, truth, false_reject_rate / len(classes))
     return chosen
@@ -117,16 +130,69 @@ def best_f1_threshold(probabilities: Floats, truth: Floats, false_alarms: float 
     p, hits = probabilities[order].astype(np.float64), np.cumsum(truth[order] > 0)
     told = np.arange(1, len(p) + 1)
     f1 = 2 * hits / (told + hits[-1])
-    possible = np.append(p[1:] < p[:-1], True) & (p > 0)  # equal ones are told together, zeros never
+    possible = _separate(p)
     possible &= told - hits <= false_alarms * (len(p) - hits[-1])
     if not possible.any():
-        return _allowed(float(np.nextafter(np.float32(p[0]), np.float32(2))))
-    best = int(np.argmax(np.where(possible, f1, -1)))
-    below = p[best + 1] if best + 1 < len(p) else p[best]
+        return _above(p)
+    return _midway(p, int(np.argmax(np.where(possible, f1, -1))))
+
+
+def cheapest_threshold(probabilities: Floats, truth: Floats, weights: Floats, cost: MistakeCost) -> float:
+    """Returns the threshold whose mistakes cost least, midway to the next lower probability.
+
+    Of equally cheap ones the highest; telling no image at all is one of them.
+
+    Args:
+        probabilities: of one class, [N].
+        truth: 0 or 1, [N].
+        weights: of the images, [N].
+        cost: of a miss and of a false alarm.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    p, positive, w = probabilities[order].astype(np.float64), truth[order] > 0, weights[order]
+    # What telling the first k images saves and costs against telling none.
+    balance = np.cumsum(np.where(positive, -cost.miss, cost.false_alarm) * w)
+    balance = np.where(_separate(p), balance, np.inf)
+    best = int(np.argmin(balance))
+    silent = balance[best] >= 0 and p[0] < 1  # a probability of 1 reaches every threshold
+    return _above(p) if silent else _midway(p, best)
+
+
+def check_costs(costs: Mapping[str, object], classes: Sequence[str], safety_critical: Sequence[str]) -> None:
+    """Refuses costs of mistakes that nobody would look at.
+
+    Raises:
+        SettingsError: costs of a class that there is not, or that is safety-critical.
+    """
+    if unknown := sorted(set(costs) - set(classes)):
+        raise SettingsError(
+            f"thresholds.costs of the profile names {', '.join(unknown)}: the classes are "
+            f"{', '.join(classes)}"
+        )
+    if forbidden := sorted(set(costs) & set(safety_critical)):
+        raise SettingsError(
+            f"thresholds.costs of the profile names {', '.join(forbidden)}, safety-critical: the gate's "
+            "recall chooses that threshold; take the costs out"
+        )
+
+
+def _separate(p: Floats) -> NDArray[np.bool_]:
+    """Tells after which of the falling probabilities a threshold can lie, [N]."""
+    return np.asarray(np.append(p[1:] < p[:-1], True) & (p > 0))  # equal ones are told together, zeros never
+
+
+def _above(p: Floats) -> float:
+    """Returns a threshold that none of the falling probabilities reaches."""
+    return _allowed(float(np.nextafter(np.float32(p[0]), np.float32(2))))
+
+
+def _midway(p: Floats, last: int) -> float:
+    """Returns the threshold that the falling probabilities up to `last` reach, and no other."""
+    below = p[last + 1] if last + 1 < len(p) else p[last]
     # As exact as the model's numbers, so that it compares the same in single and in double precision;
     # between two neighbours there is no middle.
-    middle = float(np.float32((p[best] + below) / 2))
-    return _allowed(middle if below < middle <= p[best] else float(p[best]))
+    middle = float(np.float32((p[last] + below) / 2))
+    return _allowed(middle if below < middle <= p[last] else float(p[last]))
 
 
 def _allowed(threshold: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from inspection.cache import CachedImage
 from inspection.dataset import Box, Sample, check_classes
-from inspection.imaging import Pixels, Preprocessing, to_tensor
+from inspection.imaging import Pixels, Preprocessing, resized, to_tensor
 from inspection.learning.augmentation import View, changed, flipped, visible_share, windowed
 
 Floats = NDArray[np.float32]
@@ -32,6 +32,8 @@ class Example:
         box_classes: index of the class of each box, int64 [K].
         weight: of the image in the loss.
         repeats: how often it stands in an epoch of training.
+        size: rows and columns that a cached frame is brought to, those of the boxes' frame; None where it
+            is kept so.
     """
 
     frame: Pixels | CachedImage
@@ -40,10 +42,12 @@ class Example:
     box_classes: NDArray[np.int64]
     weight: float
     repeats: int = 1
+    size: tuple[int, int] | None = None
 
     def pixels(self) -> Pixels:
-        """Returns the frame, decoded if need be."""
-        return self.frame.pixels() if isinstance(self.frame, CachedImage) else self.frame
+        """Returns the frame, decoded if need be, as the network sees it."""
+        found = self.frame.pixels() if isinstance(self.frame, CachedImage) else self.frame
+        return found if self.size is None else resized(found, *self.size)
 
 
 class Item(NamedTuple):
@@ -87,7 +91,7 @@ def make_examples(
         samples: of one side.
         cached: by image id.
         classes: the model's outputs in order.
-        preprocessing: that of the cache.
+        preprocessing: the network's; the cache may keep larger frames.
         in_memory: decode now instead of in each epoch.
 
     Raises:
@@ -104,8 +108,9 @@ def make_examples(
         targets[[number[name] for name in sample.labels]] = 1
         boxes, kept = frame_boxes(sample.boxes, image, preprocessing)
         named = np.array([number[sample.boxes[index].defect_class] for index in kept], np.int64)
-        frame = image.pixels() if in_memory else image
-        examples.append(Example(frame, targets, boxes, named, sample.sample_weight, sample.repeats))
+        size = (preprocessing.height, preprocessing.width)
+        example = Example(image, targets, boxes, named, sample.sample_weight, sample.repeats, size)
+        examples.append(replace(example, frame=example.pixels()) if in_memory else example)
     return examples
 
 
@@ -168,6 +173,7 @@ class FrameDataset(Dataset[Item]):
         *,
         change: v2.Transform | None = None,
         window: tuple[int, int] | None = None,
+        room: tuple[int, int] | None = None,
         flip: float = 0.0,
         minimum_visible: float = 0.0,
     ) -> None:
@@ -178,12 +184,14 @@ class FrameDataset(Dataset[Item]):
             grid: rows and columns of the activation maps.
             change: random geometric change to image and boxes, from `augmentation.geometric`.
             window: rows and columns of the piece to show; None shows the whole frame.
+            room: of the piece around the window that is changed; None changes the whole frame.
             flip: probability of a flip each way; of the piece, which comes to the same and is cheaper.
             minimum_visible: a defect of whose box less than this share is left, or nothing, loses its
                 label.
         """
         self.examples, self.grid, self.change = examples, grid, change
-        self.window, self.flip, self.minimum_visible = window, flip, minimum_visible
+        self.window, self.room = window, room
+        self.flip, self.minimum_visible = flip, minimum_visible
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -194,6 +202,8 @@ class FrameDataset(Dataset[Item]):
         example = self.examples[index]
         view = View(example.pixels(), example.boxes)
         if self.change is not None:
+            if self.room is not None:
+                view = windowed(view, self.room)
             view = changed(view, self.change)
         if self.window is not None:
             view = windowed(view, self.window)

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspection.bundle import BOX_THRESHOLD
 from inspection.cache import CachedImage, Unreadable, read_original
 from inspection.dataset import Sample, check_classes
 from inspection.errors import ImageError, InsufficientDataError
-from inspection.imaging import Frame, Preprocessing, Window, load_frame, to_tensor
+from inspection.imaging import Frame, Preprocessing, Window, load_frame, resized, to_tensor
+from inspection.judgement import bounding_box
 from inspection.learning.calibration import Calibration
 from inspection.metrics import (
     ClassMetrics,
@@ -47,6 +49,9 @@ class Predictions:
         peaks: where each activation map is highest, (x, y) in pixels of the original, float64 [N, C, 2].
         cells: size of a cell of the maps in pixels of the original, (x, y), float64 [N, 2].
         unreadable: images that are missing or damaged.
+        boxes: that the service would draw, (x, y, width, height) in pixels of the original, float64
+            [N, C, 4]; drawn of each class, though the service shows those that are told.
+        scales: pixels that the network sees per pixel of the original, mean of both axes, float64 [N].
     """
 
     samples: tuple[Sample, ...]
@@ -54,6 +59,8 @@ class Predictions:
     peaks: Floats
     cells: Floats
     unreadable: tuple[Unreadable, ...]
+    boxes: Floats
+    scales: Floats
 
 
 def load_originals(
@@ -90,21 +97,22 @@ def predict_originals(
     """
     read: list[Sample] = []
     unreadable: list[Unreadable] = []
-    found: list[tuple[Floats, Floats, Floats]] = []
+    found: list[tuple[Floats, ...]] = []
     for number, (sample, frame) in enumerate(load_originals(samples, root, preprocessing), start=1):
         if isinstance(frame, Unreadable):
             unreadable.append(frame)
         else:
             probabilities, maps = model.run(to_tensor(frame.pixels[None], preprocessing))
-            found.append((probabilities[0], *_peaks(maps[0], frame.window)))
+            places = *_peaks(maps[0], frame.window), _boxes(maps[0], frame), _scale(frame)
+            found.append((probabilities[0], *places))
             read.append(sample)
         report(task, number, len(samples))
     if not found:
         raise InsufficientDataError(
             f"none of {len(samples)} images can be read: is the image root {root} right?"
         )
-    probabilities, peaks, cells = (np.stack(part) for part in zip(*found, strict=True))
-    return Predictions(tuple(read), probabilities, peaks, cells, tuple(unreadable))
+    p, peaks, cells, boxes, scales = (np.stack(part) for part in zip(*found, strict=True))
+    return Predictions(tuple(read), p, peaks, cells, tuple(unreadable), boxes, scales)
 
 
 def predict_cached(
@@ -118,7 +126,8 @@ def predict_cached(
     found = np.full((len(samples), classes), np.nan, np.float32)
     for row, sample in zip(found, samples, strict=True):
         if sample.image_id in cached:
-            pixels = cached[sample.image_id].pixels()
+            frame = cached[sample.image_id].pixels()
+            pixels = resized(frame, preprocessing.height, preprocessing.width)
             row[:] = model.run(to_tensor(pixels[None], preprocessing))[0][0]
     return found
 
@@ -245,6 +254,16 @@ def _peaks(maps: Floats, window: Window) -> tuple[Floats, Floats]:
     row, column = np.divmod(maps.reshape(classes, -1).argmax(1), columns)
     middles = (np.stack([column, row], axis=1) + 0.5) * cell
     return middles + np.array([window.x, window.y]), cell
+
+
+def _boxes(maps: Floats, frame: Frame) -> Floats:
+    """Returns the box of each class's map as the service draws it, float64 [C, 4]."""
+    return np.array([bounding_box(np.asarray(one, np.float32), BOX_THRESHOLD, frame) for one in maps], float)
+
+
+def _scale(frame: Frame) -> Floats:
+    rows, columns = frame.pixels.shape[:2]
+    return np.asarray(np.sqrt(columns / frame.window.width * rows / frame.window.height))
 
 
 def _load(sample: Sample, root: Path, preprocessing: Preprocessing) -> Frame | Unreadable:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +16,11 @@ from inspection.imaging import Pixels, Preprocessing, to_tensor
 from inspection.learning.calibration import Calibration
 from inspection.learning.model import DefectNet, pool
 from inspection.learning.results import Parity
-from inspection.runtime import INPUT, OUTPUTS, OnnxModel
+from inspection.runtime import CLASSES, INPUT, OUTPUTS
+
+Array = NDArray[np.float32]
+Judge = Callable[[Array], tuple[Array, Array]]
+"""From images, float32 [N, 3, H, W], to probabilities [N, C] and activation maps [N, C, h, w]."""
 
 OPSET = 20
 TOLERANCE = 1e-3
@@ -45,12 +50,13 @@ class CalibratedNet(nn.Module):
         return probabilities, maps
 
 
-def export_onnx(model: CalibratedNet, preprocessing: Preprocessing) -> bytes:
+def export_onnx(model: CalibratedNet, preprocessing: Preprocessing, classes: Sequence[str]) -> bytes:
     """Exports the network with a free batch size.
 
     Args:
         model: in evaluation mode, on the CPU.
         preprocessing: gives the size of the input.
+        classes: the outputs in order; the file tells them, so that no bundle can mix them up.
     """
     example = torch.zeros(2, 3, preprocessing.height, preprocessing.width)
     with warnings.catch_warnings():
@@ -69,47 +75,61 @@ def export_onnx(model: CalibratedNet, preprocessing: Preprocessing) -> bytes:
             verbose=False,
         )
     assert program is not None  # noqa: S101  # the exporter of dynamo=True returns one
-    data: bytes = program.model_proto.SerializeToString()
+    proto = program.model_proto
+    proto.metadata_props.add(key=CLASSES, value=json.dumps(list(classes)))
+    data: bytes = proto.SerializeToString()
     return data
 
 
 def compare(
-    model: CalibratedNet,
-    exported: OnnxModel,
-    frames: Iterator[Pixels],
+    reference: Judge,
+    exported: Judge,
+    frames: Iterable[Pixels],
     preprocessing: Preprocessing,
     thresholds: Sequence[float],
+    tolerance: float = TOLERANCE,
 ) -> Parity:
-    """Runs both on the same frames, one at a time, as the line sends them.
+    """Runs two models on the same frames, one at a time, as the line sends them.
 
     Args:
-        model: the trained network.
-        exported: the ONNX file in ONNX Runtime.
+        reference: what the other shall give.
+        exported: what is held against it.
         frames: uint8 RGB [H, W, 3], loaded from the bytes of original files.
         preprocessing: of both.
         thresholds: by class, in order.
+        tolerance: largest difference of a probability, or of a cell, that is allowed.
     """
     probability = cell = 0.0
     flips = images = 0
     limit = np.asarray(thresholds)
-    with torch.inference_mode():
-        for frame in frames:
-            tensor = to_tensor(frame[None], preprocessing)
-            expected, expected_maps = (part.numpy() for part in model(torch.from_numpy(tensor)))
-            found, found_maps = exported.run(tensor)
-            probability = max(probability, _largest_difference(expected, found))
-            cell = max(cell, _largest_difference(expected_maps, found_maps))
-            flips += bool((expected >= limit).any()) != bool((found >= limit).any())
-            images += 1
+    for frame in frames:
+        tensor = to_tensor(frame[None], preprocessing)
+        expected, expected_maps = reference(tensor)
+        found, found_maps = exported(tensor)
+        probability = max(probability, _largest_difference(expected, found))
+        cell = max(cell, _largest_difference(expected_maps, found_maps))
+        flips += bool((expected >= limit).any()) != bool((found >= limit).any())
+        images += 1
     return Parity(
         images=images,
         max_difference=probability,
         max_cell_difference=cell,
         flips=flips,
-        tolerance=TOLERANCE,
+        tolerance=tolerance,
     )
 
 
-def _largest_difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+def in_torch(model: CalibratedNet) -> Judge:
+    """Returns the trained network as a function from images to probabilities and maps."""
+
+    def run(images: Array) -> tuple[Array, Array]:
+        with torch.inference_mode():
+            probabilities, maps = model(torch.from_numpy(images))
+        return probabilities.numpy(), maps.numpy()
+
+    return run
+
+
+def _largest_difference(expected: Array, found: Array) -> float:
     # NaN compares with nothing: it counts as the largest difference that probabilities can have.
     return float(np.nan_to_num(np.abs(expected - found), nan=1.0).max())

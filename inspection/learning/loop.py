@@ -14,7 +14,7 @@ from timm.scheduler.cosine_lr import CosineLRScheduler
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
 from torch import Tensor
 
-from inspection.learning.augmentation import geometric, photometric
+from inspection.learning.augmentation import geometric, photometric, turning_room
 from inspection.learning.data import Batch, Example, FrameDataset
 from inspection.learning.loading import EpochBatches, training_loader
 from inspection.learning.losses import box_loss, label_loss, positive_weights
@@ -188,12 +188,15 @@ class Loop:
 
 def _frames(examples: Sequence[Example], model: DefectNet, profile: Profile) -> FrameDataset:
     size = (profile.preprocessing.height, profile.preprocessing.width)
+    shown = profile.training.window or size
+    room = turning_room(shown, profile.augmentation.rotation_degrees, size)
     return FrameDataset(
         examples,
-        grid_size(model, *(profile.training.window or size)),
-        change=geometric(profile.augmentation, size),
+        grid_size(model, *shown),
+        change=geometric(profile.augmentation, room if profile.training.window else size),
         flip=profile.augmentation.flip,
         window=profile.training.window,
+        room=room if profile.training.window else None,
         minimum_visible=profile.augmentation.minimum_visible,
     )
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 import inspection.learning.backbones  # noqa: F401  # registers our own networks
 from inspection.errors import SettingsError
-from inspection.profiles import ModelProfile
+from inspection.profiles import BackboneProfile, ModelProfile
 
 PRIOR_LOGIT = -8.0
 """First bias of each cell: defects are rare, and training should not begin by learning that. Some hundred
@@ -52,7 +52,7 @@ class DefectNet(nn.Module):
         self.factor = profile.space_to_depth
         self.backbone: Any = _backbone(profile)
         self.dropout = nn.Dropout2d(profile.drop_rate)
-        features: int = self.backbone.num_features  # type: ignore[assignment]
+        features: int = self.backbone.num_features
         self.head = nn.Conv2d(features, classes, kernel_size=1)
         nn.init.constant_(self.head.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 
@@ -81,7 +81,39 @@ def grid_size(model: nn.Module, height: int, width: int) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
-def _backbone(profile: ModelProfile) -> nn.Module:
+def build_backbone(profile: BackboneProfile, section: str, **options: Any) -> Any:  # noqa: ANN401  # timm's
+    """Builds a network of timm with the weights that a profile asks for; never with others.
+
+    Args:
+        profile: names architecture and weights.
+        section: of the profile, for what a person is told.
+        options: of `timm.create_model`.
+
+    Raises:
+        SettingsError: the architecture is unknown, or its weights cannot be had.
+    """
+    name = profile.architecture
+    if not timm.is_model(name):
+        raise SettingsError(f"timm knows no model {name!r}: see timm.list_models()")
+    try:
+        backbone = timm.create_model(name, pretrained=profile.pretrained == "imagenet", **options)
+    except (TypeError, AssertionError, NotImplementedError) as error:  # timm's ways to refuse an option
+        asked = ", ".join(f"{option} {value!r}" for option, value in options.items())
+        raise SettingsError(f"timm does not build {name} with {asked}: change section {section}") from error
+    except (OSError, RuntimeError) as error:
+        if profile.pretrained != "imagenet":
+            raise
+        raise SettingsError(
+            f"the ImageNet weights of {name} cannot be fetched ({' '.join(str(error).split())}): bring a "
+            f"safetensors file and set {section}.pretrained: file, weights_file and weights_sha256 in the "
+            "profile"
+        ) from error
+    if profile.pretrained == "file":
+        _load_weights(backbone, profile)
+    return backbone
+
+
+def _backbone(profile: ModelProfile) -> Any:  # noqa: ANN401  # timm's
     options: dict[str, Any] = {
         "in_chans": 3 * profile.space_to_depth**2,
         "num_classes": 0,
@@ -91,27 +123,10 @@ def _backbone(profile: ModelProfile) -> nn.Module:
         options["drop_path_rate"] = profile.drop_path_rate
     if profile.output_stride != 32:
         options["output_stride"] = profile.output_stride
-    name = profile.architecture
-    if not timm.is_model(name):
-        raise SettingsError(f"timm knows no model {name!r}: see timm.list_models()")
-    try:
-        backbone: nn.Module = timm.create_model(name, pretrained=profile.pretrained == "imagenet", **options)
-    except (TypeError, AssertionError, NotImplementedError) as error:  # timm's ways to refuse an option
-        asked = ", ".join(f"{option} {value!r}" for option, value in options.items())
-        raise SettingsError(f"timm does not build {name} with {asked}: change section model") from error
-    except (OSError, RuntimeError) as error:
-        if profile.pretrained != "imagenet":
-            raise
-        raise SettingsError(
-            f"the ImageNet weights of {name} cannot be fetched ({' '.join(str(error).split())}): bring a "
-            "safetensors file and set model.pretrained: file, weights_file and weights_sha256 in the profile"
-        ) from error
-    if profile.pretrained == "file":
-        _load_weights(backbone, profile)
-    return backbone
+    return build_backbone(profile, "model", **options)
 
 
-def _load_weights(backbone: nn.Module, profile: ModelProfile) -> None:
+def _load_weights(backbone: nn.Module, profile: BackboneProfile) -> None:
     path = profile.weights_file
     assert path is not None  # noqa: S101  # the profile checked it
     try:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.learning.results import EpochRecord
-from inspection.metrics import ECE_BINS, TestMetrics
+from inspection.metrics import TestMetrics, reliability_curve
 from inspection.plotting import COLOURS, figure_of, png, style
+from inspection.risk import RiskCoverage
 
 Floats = NDArray[np.floating[Any]]
 
@@ -60,27 +61,27 @@ def confusion(metrics: TestMetrics) -> bytes:
         return png(figure)
 
 
-def reliability(probabilities: Floats, targets: Floats, classes: Sequence[str], ece: float) -> bytes:
-    """Draws the true share by stated probability; returns a PNG.
+def reliability(
+    probabilities: Floats, targets: Floats, weights: Floats, classes: Sequence[str], ece: float
+) -> bytes:
+    """Draws the true share by stated probability, at the line's own mix; returns a PNG.
 
     Args:
         probabilities: calibrated, [N, C].
         targets: 0 or 1, [N, C].
+        weights: of the images, as in the calibration error, [N].
         classes: names, in order.
         ece: expected calibration error, told in the title.
     """
     with figure_of(1, (5, 4.2)) as (figure, (axes,)):
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
         for number, name in enumerate(classes):
-            p, truth = probabilities[:, number], targets[:, number]
-            place = np.minimum((p * ECE_BINS).astype(int), ECE_BINS - 1)
-            count = np.bincount(place, minlength=ECE_BINS)
-            used = count > 0
-            stated = np.bincount(place, p, ECE_BINS)[used] / count[used]
-            share = np.bincount(place, truth, ECE_BINS)[used] / count[used]
-            line = axes.plot(stated, share, **style(number), linewidth=1, label=f"{name} (n={len(p)})")
-            axes.scatter(stated, share, s=4 + 3 * np.sqrt(count[used]), color=line[0].get_color())
-        title = f"Reliability (ECE {ece:.3f}; dot area: images)"
+            curve = reliability_curve(probabilities[:, number], targets[:, number], weights)
+            label = f"{name} (n={len(probabilities)})"
+            line = axes.plot(curve.stated, curve.share, **style(number), linewidth=1, label=label)
+            sizes = 4 + 3 * np.sqrt(curve.images)
+            axes.scatter(curve.stated, curve.share, s=sizes, color=line[0].get_color())
+        title = f"Reliability at the line's mix (ECE {ece:.3f}; dot area: images)"
         axes.set(xlabel="stated probability", ylabel="true share", title=title, xlim=(0, 1), ylim=(0, 1))
         axes.legend(fontsize=7)
         return png(figure)
@@ -102,4 +103,54 @@ def precision_recall(probabilities: Floats, targets: Floats, metrics: TestMetric
         title = "Precision and recall (dots: chosen thresholds)"
         axes.set(xlabel="recall", ylabel="precision", title=title, xlim=(0, 1.02), ylim=(0, 1.02))
         axes.legend(fontsize=7, loc="lower left")
+        return png(figure)
+
+
+def risk_coverage(curve: RiskCoverage, confidence_threshold: float, images: int) -> bytes:
+    """Draws the share of wrong verdicts by the share decided automatically; returns a PNG.
+
+    Args:
+        curve: of the test set.
+        confidence_threshold: of the profile; its point is marked.
+        images: of the test set.
+    """
+    with figure_of(1, (5, 3.6)) as (figure, (axes,)):
+        axes.step(curve.coverage, curve.risk, COLOURS[0], where="post", linewidth=1.4)
+        automatic = [n for n, c in enumerate(curve.confidence) if c >= confidence_threshold]
+        if automatic:
+            x, y = curve.coverage[automatic[-1]], curve.risk[automatic[-1]]
+            axes.plot(
+                x,
+                y,
+                "o",
+                color="black",
+                markersize=8,
+                label=f"at {confidence_threshold:g}: {y:.1%} wrong of {x:.1%}",
+            )
+            axes.legend(loc="upper left")
+        axes.set(
+            xlabel="share of the parts decided automatically",
+            ylabel="wrong verdicts among them",
+            title=f"Risk and coverage, {images} test images",
+            xlim=(0, 1.02),
+            ylim=(0, max(0.05, 1.15 * max(curve.risk))),
+        )
+        return png(figure)
+
+
+def deviations(good: Sequence[float], labelled: Sequence[float]) -> bytes:
+    """Draws the largest deviation of each part in tolerances, by label; returns a PNG."""
+    with figure_of(1, (6.5, 3.4)) as (figure, (axes,)):
+        edges = np.linspace(0, max([2.0, *good, *labelled]), 60)
+        for number, (values, name) in enumerate(((good, "not so labelled"), (labelled, "out of tolerance"))):
+            label = f"{name} ({len(values)} parts)"
+            axes.hist(values, edges.tolist(), color=COLOURS[number], alpha=0.6, label=label)
+        axes.axvline(1, color="grey", linestyle=":", label="tolerance")
+        axes.set(
+            xlabel="largest deviation of a dimension (tolerances)",
+            ylabel="parts",
+            yscale="log",
+            title="Dimension gauge on training and validation parts",
+        )
+        axes.legend()
         return png(figure)

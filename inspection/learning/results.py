@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from inspection.bundle import Precision
+from inspection.gate import GateResult
 from inspection.metrics import TestMetrics
 from inspection.profiles import Profile
 
@@ -91,12 +93,14 @@ class ExportResult(_Record):
         training: id of the `TrainingResult`.
         model: key of the ONNX file, named by its hash.
         thresholds: probability from which a class is reported, chosen on validation originals.
+        gauge: id of the `GaugeResult` whose word counts for measured classes; None without.
     """
 
     training: str
     model: str
     thresholds: dict[str, float]
     parity: Parity
+    gauge: str | None = None
 
 
 class EvaluationReport(_Record):
@@ -106,6 +110,9 @@ class EvaluationReport(_Record):
         export: id of the `ExportResult`.
         metrics: of record: from the ONNX file, on original bytes.
         plots: key of each picture by name.
+        predictions: key of the test predictions, see `inspection.predictions`.
+        details: id of the `EvaluationDetails`; what the page tells beside the metrics.
+        page: key of the HTML page.
     """
 
     training: str
@@ -113,3 +120,47 @@ class EvaluationReport(_Record):
     metrics: TestMetrics
     plots: dict[str, str]
     unreadable: int
+    predictions: str
+    details: str
+    page: str
+
+
+class Variant(_Record):
+    """The exported model in another precision.
+
+    Attributes:
+        model: key of the ONNX file, named by its hash.
+        parity: against the exported model, on test images.
+        gate: what it says of the variant's own test metrics.
+    """
+
+    precision: Precision
+    model: str
+    parity: Parity
+    gate: GateResult
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may serve: it gives the exported model's verdicts, and passes the gate by itself."""
+        return self.parity.passed and self.gate.verdict == "passed"
+
+    @property
+    def words(self) -> str:
+        """What was found, in one line for a person."""
+        parity = self.parity
+        largest = max(parity.max_difference, parity.max_cell_difference)
+        return (
+            f"{parity.flips} of {parity.images} verdicts differ from the model's, largest difference "
+            f"{largest:.1e} (allowed: none, {parity.tolerance:.0e}); the gate says {self.gate.verdict}"
+        )
+
+
+class VariantsResult(_Record):
+    """The variants of an exported model.
+
+    Attributes:
+        report: id of the model's `EvaluationReport`.
+    """
+
+    report: str
+    variants: tuple[Variant, ...]

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from inspection.simulation.cameras import CAMERAS
+from inspection.simulation.cameras import CAMERAS, REFERENCE_WIDTH
 
 CONFIG_HEADER = ("camera_id", "line_id", "plant_id", "model", "width", "height", "fps", "effective_from")
 LENS_HEADER = ("camera_id", "k1", "k2", "p1", "p2", "k3", "fx", "fy", "cx", "cy", "calibrated_at")
+SCALE = "px_per_mm"
+"""Our addition to the plant's columns; files without it are as valid."""
 MONTHS = 7
 
 
@@ -25,18 +27,20 @@ def write_calibration(folder: Path, as_of: datetime, size: tuple[int, int]) -> N
     folder.mkdir(parents=True, exist_ok=True)
     width, height = size
     first = next(iter(_months(as_of, MONTHS)))
+    model, unit = f"linecam-{width}x{height}", width / REFERENCE_WIDTH
     config = [
-        (c.camera_id, c.line_id, c.plant_id, f"linecam-{width}x{height}", width, height, 4, first.isoformat())
-        for c in CAMERAS
-    ]
-    focal = {c: round(3.1 * width * c.px_per_mm / CAMERAS[0].px_per_mm, 2) for c in CAMERAS}
-    lens = [
-        (c.camera_id, round(c.distortion * (1 + 0.01 * month), 6), 0.0021, 0.0001, -0.0001, 0.0,
-         focal[c], focal[c], width / 2, height / 2, day.isoformat())
-        for month, day in enumerate(_months(as_of, MONTHS))
+        (c.camera_id, c.line_id, c.plant_id, model, width, height, 4, first.isoformat(),
+         round(c.px_per_mm * unit, 6))
         for c in CAMERAS
     ]  # fmt: skip
-    write_csv(folder / "camera_config.csv", CONFIG_HEADER, config)
+    focal = {c: round(3.1 * width * c.px_per_mm / CAMERAS[0].px_per_mm, 2) for c in CAMERAS}
+    lens = [
+        # The pictures are drawn without distortion, and so the files say none.
+        (c.camera_id, 0.0, 0.0, 0.0, 0.0, 0.0, focal[c], focal[c], width / 2, height / 2, day.isoformat())
+        for day in _months(as_of, MONTHS)
+        for c in CAMERAS
+    ]  # fmt: skip
+    write_csv(folder / "camera_config.csv", (*CONFIG_HEADER, SCALE), config)
     write_csv(folder / "lens_distortion_params.csv", LENS_HEADER, lens)
 
 

@@ -6,7 +6,9 @@ import dagster as dg
 import pytest
 
 from assets import deployment
+from inspection.artifacts import put_record
 from inspection.bundle import load_bundle, read_manifest
+from inspection.learning.results import VariantsResult
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import ObjectStore, open_store
@@ -17,6 +19,8 @@ from tests.inspection.judged import Count, put_report
 
 FAILED: dict[str, Count] = {"precision": (50, 100)}
 TOO_LITTLE: dict[str, Count] = {"rust": (4, 4)}  # the toy profile's gate wants five
+
+STAND_INS = ("test_report", "model_variants")
 
 
 @pytest.fixture
@@ -40,16 +44,25 @@ def registry(store: ObjectStore) -> ModelRegistry:
     return ModelRegistry(store)
 
 
+def no_variants(report: str) -> VariantsResult:
+    return VariantsResult(report=report, variants=())
+
+
 def deploy(report: str) -> dg.ExecuteInProcessResult:
-    """Runs what follows a report, in one run."""
+    """Runs what follows a report without variants, in one run."""
+    none = put_record(open_store(deployment.get_settings().artifacts_url), no_variants(report))
 
     @dg.asset(key="test_report", io_manager_key="record_ids")
     def stands_for_it() -> dg.MaterializeResult[str]:
         return dg.MaterializeResult(value=report)
 
+    @dg.asset(key="model_variants", io_manager_key="record_ids")
+    def stands_for_them() -> dg.MaterializeResult[str]:
+        return dg.MaterializeResult(value=none)
+
     with dg.DagsterInstance.ephemeral() as instance:
         return dg.materialize(
-            [stands_for_it, *deployment.deployment_assets, *deployment.deployment_checks],
+            [stands_for_it, stands_for_them, *deployment.deployment_assets, *deployment.deployment_checks],
             instance=instance,
             resources={"record_ids": RecordIds()},
             raise_on_error=False,
@@ -96,7 +109,7 @@ def test_a_model_that_does_not_pass_waits_for_a_person(
     assert (check.description or "").startswith(f"{verdict}: ")
     assert reason in (check.description or "")
     assert not result.success
-    assert made(result) == {"test_report", "model_bundle"}
+    assert made(result) == {*STAND_INS, "model_bundle"}
     assert registry.shadow() is None
     assert registry.production() == production
 
@@ -124,7 +137,7 @@ def test_a_model_that_passes_runs_beside_the_production_model(
     assert result.success
     (check,) = result.get_asset_check_evaluations()
     assert check.passed
-    assert made(result) == {"test_report", "model_bundle", "shadow_model"}
+    assert made(result) == {*STAND_INS, "model_bundle", "shadow_model"}
     decision = registry.history()[-1]
     assert (decision.action, decision.actor) == ("shadow", "rule:deployment_gate")
     assert (decision.model, decision.previous) == (registry.shadow(), production)
@@ -139,7 +152,7 @@ def test_a_first_model_waits_though_it_passes(
     result = deploy(put_report(store))
 
     assert result.success
-    assert made(result) == {"test_report", "model_bundle", "shadow_model"}
+    assert made(result) == {*STAND_INS, "model_bundle", "shadow_model"}
     assert registry.history() == []
     (bundle,) = registry.models()
     (event,) = result.asset_materializations_for_node("shadow_model")

@@ -13,10 +13,14 @@ from psycopg2.extras import execute_values
 from assets import features
 from inspection.cache import Unreadable
 from inspection.settings import Settings
+from inspection.store import open_store
 from inspection.warehouse import transaction
+from resources.artifacts import Artifacts
 from tests.inspection.learning.toy import picture, save_picture
 from tests.inspection.test_dataset import MARTS
+from tests.s3 import aws, connect, s3_server
 
+RESOURCES = {"artifacts": Artifacts()}
 COUNT = 60  # of which one may be unreadable, and not two
 
 
@@ -50,7 +54,10 @@ def make(
     def run() -> tuple[Mapping[str, Any], dg.AssetCheckEvaluation]:
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                [features.image_cache, features.mostly_readable], instance=instance, raise_on_error=False
+                [features.image_cache, features.mostly_readable],
+                instance=instance,
+                resources=RESOURCES,
+                raise_on_error=False,
             )
         (event,) = result.asset_materializations_for_node("image_cache")
         (check,) = result.get_asset_check_evaluations()
@@ -77,7 +84,33 @@ def test_all_images_are_readable(plant: Settings, make: Callable[[], Any]) -> No
     assert (told["images"], told["added"], told["unreadable"]) == (COUNT, COUNT, 0)
     assert check.passed
     assert unreadable(plant) == {}
+    assert told["frame"] == "416 x 832 pixels"  # of the demo's profile
+    (camera,) = told["quality by camera"].records
+    assert (camera.data["camera"], camera.data["images"]) == ("c1", COUNT)
+    # The toy's background is 100 to 140 grey, even numbers as likely as odd ones; nothing is clipped.
+    assert 115 < camera.data["brightness 5 %"] <= camera.data["brightness 95 %"] < 125
+    assert camera.data["black_share 95 %"] == camera.data["white_share 95 %"] == 0
     assert make()[0]["added"] == 0
+
+
+def test_the_cache_lies_in_s3(
+    plant: Settings, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        features, "get_settings", lambda: plant.model_copy(update={"artifacts": "s3://plant/north"})
+    )
+    with s3_server() as url:
+        for name, value in aws(url).items():
+            monkeypatch.setenv(name, value)
+        connect(url).create_bucket(Bucket="plant")
+        told, check = make()
+        assert (told["images"], told["added"], make()[0]["added"]) == (COUNT, COUNT, 0)
+        folder = told["folder"].removeprefix("s3://plant/north/")
+        assert open_store("s3://plant/north").list() == [
+            f"{folder}/2026-03-01.parquet",
+            f"{folder}/manifest.json",
+        ]
+    assert check.passed
 
 
 def test_what_cannot_be_read_is_recorded_until_it_is_repaired(
@@ -137,7 +170,7 @@ def test_a_copy_of_a_training_image_in_the_test_set_stops_the_run(
     def check() -> dg.AssetCheckEvaluation:
         chosen = [features.image_cache, features.no_file_on_two_sides]
         with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(chosen, instance=instance, raise_on_error=False)
+            result = dg.materialize(chosen, instance=instance, resources=RESOURCES, raise_on_error=False)
         (found,) = result.get_asset_check_evaluations()
         return found
 

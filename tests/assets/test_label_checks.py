@@ -12,6 +12,7 @@ from inspection.label_quality import Agreement
 from inspection.settings import Settings
 from inspection.splits import newest_labelled, release_split
 from inspection.warehouse import transaction
+from resources.artifacts import Artifacts
 from tests.dbt.plant import START, RawPlant, dbt
 
 DEAL = "+int_split_deal +fct_image_boxes dim_defect_class"
@@ -53,6 +54,7 @@ def learn() -> tuple[bool, set[str], dict[str, bool]]:
                 features.unreadable_images,
             ],
             instance=instance,
+            resources={"artifacts": Artifacts()},
             raise_on_error=False,
         )
     made = {

@@ -129,5 +129,8 @@ def put_report(store: ObjectStore, seed: int = 7, **counts: Count) -> str:
         metrics=metrics(**{**GOOD, **counts}),
         plots={},
         unreadable=0,
+        predictions="predictions/none.parquet",
+        details="0" * 64,
+        page=put_file(store, "reports", ".html", b"<p>a page</p>"),
     )
     return put_record(store, record)

@@ -6,17 +6,21 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from inspection.cache import build_cache, encode_frame, read_cache, read_original
+from inspection import cache_manifest
+from inspection.cache import build_cache, encode_frame, read_cache, read_original, stream_cache
+from inspection.cache_manifest import cache_digest, cache_folder
 from inspection.dataset import Sample
 from inspection.errors import NotAnImageError
+from inspection.image_quality import ImageQuality
 from inspection.imaging import Preprocessing, load_frame
 from inspection.progress import listening
 from inspection.store import LocalStore
-from tests.inspection.learning.toy import BEGIN, FRAME, picture, sample, save_picture
+from tests.inspection.learning.toy import BEGIN, COLUMNS, FRAME, ROWS, picture, sample, save_picture
 
 PART = Preprocessing(height=24, width=32, crop="part", crop_height=0.5, crop_width=0.5)
 
@@ -46,19 +50,19 @@ def test_an_image_is_decoded_once(store: LocalStore, root: Path) -> None:
         (root / image.image_path).unlink()
     second = build_cache(store, samples, FRAME, root)
 
-    assert (first.digest, first.images, first.added, first.shards) == (FRAME.digest, 3, 3, 2)
+    assert (first.folder, first.images, first.added, first.shards) == (cache_folder(FRAME), 3, 3, 2)
     assert (second.images, second.added, second.shards) == (3, 0, 0)
     assert first.unreadable == second.unreadable == ()
-    assert set(first.hashes) == {"a", "b", "c"}
-    assert second.hashes == first.hashes
-    assert first.hashes["a"] == first.hashes["b"] != first.hashes["c"]  # two pictures of one day are alike
+    assert set(first.files) == {"a", "b", "c"}
+    assert second.files == first.files
+    assert first.files["a"] == first.files["b"] != first.files["c"]  # two pictures of one day are alike
     assert set(read_cache(store, samples, FRAME)) == {"a", "b", "c"}
 
 
 def test_a_new_image_touches_its_day_alone(store: LocalStore, root: Path) -> None:
     samples = [on_disk(root, "a"), on_disk(root, "b", day=1)]
     build_cache(store, samples, FRAME, root)
-    (first, second) = (store.root / key for key in store.list("cache/"))
+    (first, second, _) = (store.root / key for key in store.list("cache/"))
     before = first.stat()
 
     report = build_cache(store, [*samples, on_disk(root, "c", day=1)], FRAME, root)
@@ -72,13 +76,15 @@ def test_the_day_is_that_of_utc(store: LocalStore, root: Path) -> None:
     late = sample(captured_at=datetime(2026, 2, 28, 23, tzinfo=timezone(timedelta(hours=-5))))
     save_picture(root / late.image_path, picture((), seed=0)[0])
     build_cache(store, [late], FRAME, root)
-    assert store.list("cache/") == [f"cache/{FRAME.digest}/2026-03-01.parquet"]
+    folder = cache_folder(FRAME)
+    assert store.list("cache/") == [f"{folder}/2026-03-01.parquet", f"{folder}/manifest.json"]
 
 
 def test_nothing_asked_for_is_nothing_done(store: LocalStore, root: Path) -> None:
     report = build_cache(store, [], FRAME, root)
     assert (report.images, report.added, report.shards, report.unreadable) == (0, 0, 0, ())
     assert read_cache(store, [], FRAME) == {}
+    assert store.list() == []
 
 
 def test_other_preprocessing_is_another_cache(store: LocalStore, root: Path) -> None:
@@ -87,6 +93,27 @@ def test_other_preprocessing_is_another_cache(store: LocalStore, root: Path) -> 
     assert read_cache(store, samples, PART) == {}
     assert build_cache(store, samples, PART, root).added == 1
     assert len(read_cache(store, samples, FRAME)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({"mean": (0, 0, 0), "std": (1, 1, 1)}, True),  # comes after the pixels
+        ({"height": 32}, False),
+        ({"width": 48}, False),
+        ({"crop": "part"}, False),
+        ({"crop_height": 0.5}, False),
+        ({"crop_width": 0.5}, False),
+    ],
+)
+def test_what_decides_the_pixels_names_the_cache(change: dict[str, Any], shared: bool) -> None:
+    assert (cache_digest(FRAME) == cache_digest(FRAME.model_copy(update=change))) == shared
+
+
+def test_other_columns_are_another_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cache_digest(FRAME)
+    monkeypatch.setattr(cache_manifest, "LAYOUT", cache_manifest.LAYOUT + 1)
+    assert cache_digest(FRAME) != before
 
 
 def missing(path: Path) -> None:
@@ -165,6 +192,36 @@ def test_a_path_inside_the_root_is_read(root: Path) -> None:
     data = (root / "deep" / "er.png").read_bytes()
     assert read_original(root, image.image_path) == data
     assert read_original(root, "deep/../deep/er.png") == data
+
+
+def test_size_sharpness_and_light_are_recorded(store: LocalStore, root: Path) -> None:
+    samples = [sample("dark"), sample("half"), sample("lit")]
+    levels = np.zeros((3, ROWS, COLUMNS, 3), np.uint8)
+    levels[1, :, COLUMNS // 2 :] = 255
+    levels[2] = 200
+    for each, pixels in zip(samples, levels, strict=True):
+        save_picture(root / each.image_path, pixels)
+
+    first = build_cache(store, samples, FRAME, root).files
+    again = build_cache(store, samples, FRAME, root).files  # from the shard
+
+    # By hand: at the edge between black and white the Laplacian is 255 in one column, -255 in the next.
+    edge = 2 * 255**2 / COLUMNS
+    assert first["dark"].quality == ImageQuality(0, 0, 1, 0)
+    assert first["half"].quality == ImageQuality(pytest.approx(edge), 127.5, 0.5, 0.5)
+    assert first["lit"].quality == ImageQuality(0, 200, 0, 0)
+    for each in samples:
+        data = (root / each.image_path).read_bytes()
+        told = (first[each.image_id].file_bytes, first[each.image_id].sha256)
+        assert told == (len(data), hashlib.sha256(data).hexdigest())
+    assert again == first
+
+
+def test_a_stream_keeps_the_order_of_days_and_ids(store: LocalStore, root: Path) -> None:
+    samples = [on_disk(root, "z"), on_disk(root, "a", day=1), on_disk(root, "b")]
+    build_cache(store, samples, FRAME, root)
+    assert [image.image_id for image in stream_cache(store, samples[::-1], FRAME)] == ["b", "z", "a"]
+    assert [image.image_id for image in stream_cache(store, samples[:2], FRAME)] == ["z", "a"]
 
 
 def test_hash_window_and_size_are_recorded(store: LocalStore, root: Path) -> None:

@@ -34,6 +34,9 @@ create table marts.fct_image_boxes (
     annotation_id text, image_id text, defect_class text, bbox_x double precision, bbox_y double precision,
     bbox_width double precision, bbox_height double precision
 );
+create table marts.fct_image_labels (image_id text, label_source text);
+create schema if not exists intermediate;
+create table intermediate.int_images (image_id text, plant_id text);
 """
 ROWS = """
 insert into marts.training_dataset values
@@ -84,6 +87,21 @@ def test_rows_come_with_their_boxes_in_order(settings: Settings) -> None:
     assert (second.split, second.fold_id, second.sample_weight) == ("test", None, 1.5)
     assert (second.part_type, second.camera_id, second.line_id) == ("gear", "c2", "l2")
     assert (second.production_order_id, second.repeats) == ("o2", 1)
+    assert (first.plant_id, first.label_source) == (None, None)
+
+
+def test_plant_and_label_source_come_from_the_marts_and_do_not_change_the_fingerprint(
+    settings: Settings,
+) -> None:
+    dsn = run(settings, MARTS, ROWS, RELEASES)
+    before = read_training_data(dsn)
+    known = """
+        insert into marts.fct_image_labels values ('i1', 'consensus');
+        insert into intermediate.int_images values ('i2', 'plant-2'), ('i1', null);
+    """
+    after = read_training_data(run(settings, known))
+    assert [(s.plant_id, s.label_source) for s in after.samples] == [(None, "consensus"), ("plant-2", None)]
+    assert after.fingerprint == before.fingerprint
 
 
 def test_equal_rows_have_an_equal_fingerprint_whatever_the_time_zone(settings: Settings) -> None:

@@ -67,6 +67,8 @@ def test_each_reason_tells_the_count_and_the_limit() -> None:
     assert reasons[4] == "299 test images of RUST; 299 are needed"
     assert reasons[5].endswith("recall of RUST: 0.9900 >= 0.99")
     assert len(reasons) == 6
+    outcomes = judge_model(metrics(**counts), LIMITS, ["RUST"]).outcomes
+    assert outcomes == ("passed", "failed", *["passed"] * 4)
 
 
 def test_a_bound_that_is_not_held_is_told() -> None:

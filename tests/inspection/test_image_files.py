@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from psycopg2.extras import execute_values
 
-from inspection.image_files import find_file_leak, record_files
+from inspection.cache import FileFacts
+from inspection.image_files import camera_quality, find_file_leak, record_files
+from inspection.image_quality import ImageQuality
 from inspection.leakage import Leak
 from inspection.settings import Settings
-from inspection.warehouse import transaction
+from inspection.warehouse import ensure_warehouse, transaction
 from tests.inspection.learning.toy import sample
 from tests.inspection.test_dataset import MARTS
 
@@ -20,6 +24,7 @@ SAMPLES = (
     sample("e", split="test", fold_id=None),
     sample("f", split="test", fold_id=None),
 )
+QUALITY = ImageQuality(sharpness=120.5, brightness=90, black_share=0.25, white_share=0)
 OWN = {each.image_id: each.image_id * 64 for each in SAMPLES}
 
 
@@ -37,7 +42,7 @@ def warehouse(settings: Settings) -> str:
 
 
 def leak(dsn: str, hashes: dict[str, str]) -> Leak:
-    record_files(dsn, SAMPLES, hashes)
+    record_files(dsn, SAMPLES, {name: FileFacts(sha, 1000, QUALITY) for name, sha in hashes.items()})
     return find_file_leak(dsn)
 
 
@@ -85,3 +90,59 @@ def test_what_was_read_under_another_path_is_not_known(warehouse: str) -> None:
     found = find_file_leak(warehouse)
     assert found.status == "passed"
     assert found.evidence.endswith("5 of 6 files read")
+
+
+def known(dsn: str) -> dict[str, tuple[object, ...]]:
+    with transaction(dsn) as cursor:
+        cursor.execute(
+            """
+            select image_id, file_bytes, sharpness, brightness, black_share, white_share, read_at
+            from features.image_files order by image_id
+            """
+        )
+        return {name: values for name, *values in cursor.fetchall()}
+
+
+def test_size_and_quality_are_written_and_written_again_only_when_they_change(warehouse: str) -> None:
+    facts = FileFacts("a" * 64, 1000, QUALITY)
+    record_files(warehouse, SAMPLES, {"a": facts, "b": facts})
+    first = known(warehouse)
+    assert first["a"][:-1] == [1000, 120.5, 90, 0.25, 0]
+
+    brighter = replace(facts, quality=replace(QUALITY, brightness=91))
+    record_files(warehouse, SAMPLES, {"a": facts, "b": brighter})
+    second = known(warehouse)
+    assert second["a"] == first["a"]
+    assert second["b"][:-1] == [1000, 120.5, 91, 0.25, 0]
+    assert second["b"][-1] != first["b"][-1]
+
+
+def test_a_warehouse_from_before_gets_the_columns(warehouse: str) -> None:
+    columns = "file_bytes", "sharpness", "brightness", "black_share", "white_share"
+    with transaction(warehouse) as cursor:
+        for column in columns:
+            cursor.execute(f"alter table features.image_files drop column {column}")
+        cursor.execute(
+            "insert into features.image_files (image_id, image_path, sha256) values ('a', 'a.png', '0')"
+        )
+    ensure_warehouse(warehouse)
+    ensure_warehouse(warehouse)
+    assert known(warehouse)["a"][:-1] == [None] * 5
+    record_files(warehouse, SAMPLES, {"a": FileFacts("0", 1000, QUALITY)})  # the same path and hash
+    assert known(warehouse)["a"][:-1] == [1000, 120.5, 90, 0.25, 0]
+
+
+def test_quality_by_camera_by_hand() -> None:
+    cameras = {"a": "north", "b": "north", "c": "south", "d": "north"}
+    samples = [sample(name, camera_id=camera) for name, camera in cameras.items()]
+    measured = {
+        name: FileFacts("0", 1, ImageQuality(sharpness, brightness, 0.5, 0))
+        for name, sharpness, brightness in (("a", 10.0, 100.0), ("b", 30.0, 120.0), ("c", 7.0, 80.0))
+    }
+    north, south = camera_quality(samples, measured)  # of d nothing is known
+    assert (north["camera"], north["images"], south["camera"], south["images"]) == ("north", 2, "south", 1)
+    assert [north[f"sharpness {share}"] for share in ("5 %", "50 %", "95 %")] == [11, 20, 29]
+    assert [north[f"brightness {share}"] for share in ("5 %", "50 %", "95 %")] == [101, 110, 119]
+    assert (south["sharpness 5 %"], south["brightness 95 %"]) == (7, 80)
+    assert (south["black_share 50 %"], south["white_share 50 %"]) == (0.5, 0)
+    assert camera_quality(samples, {}) == []

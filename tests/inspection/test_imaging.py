@@ -26,6 +26,7 @@ from inspection.imaging import (
     decode,
     inspect_header,
     load_frame,
+    resized,
     to_tensor,
 )
 
@@ -324,7 +325,43 @@ def test_to_tensor_of_no_frames() -> None:
     assert to_tensor(np.empty((0, 32, 48, 3), np.uint8), SMALL).shape == (0, 3, 32, 48)
 
 
-def test_digest_names_the_settings() -> None:
-    assert SMALL.digest == Preprocessing(height=32, width=48).digest
-    assert SMALL.digest != Preprocessing(height=48, width=32).digest
-    assert len(SMALL.digest) == 16
+@pytest.mark.parametrize(
+    ("height", "width", "short_side", "expected"),
+    [
+        (380, 380, 456, (456, 456)),
+        (416, 832, 416, (416, 832)),  # the network's own size
+        (416, 832, 100, (416, 832)),  # never smaller
+        (100, 150, 200, (200, 300)),
+        (150, 100, 200, (300, 200)),
+        (380, 507, 456, (456, 608)),  # 608.4
+    ],
+)
+def test_cached_frames_have_the_short_side_by_hand(
+    height: int, width: int, short_side: int, expected: tuple[int, int]
+) -> None:
+    seen = Preprocessing(height=height, width=width, crop="part", crop_height=0.5, crop_width=0.25)
+    kept = seen.cached(short_side)
+    assert (kept.height, kept.width) == expected
+    assert kept == seen.model_copy(update={"height": kept.height, "width": kept.width})
+
+
+def test_shrinking_averages_areas_and_enlarging_interpolates() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[:2, :2] = [[[200, 0, 40]], [[100, 80, 0]]]
+    shrunk = resized(pixels, 2, 2)
+    assert shrunk.tolist() == [[[150, 40, 20], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]
+    enlarged = resized(np.array([[[0, 0, 0], [100, 100, 100]]], np.uint8), 1, 4)
+    assert enlarged[0, :, 0].tolist() == [0, 25, 75, 100]  # cells' middles at -1/4, 1/4, 3/4 and 5/4
+    assert np.array_equal(resized(pixels, 4, 4), pixels)
+    assert all(found.flags.c_contiguous for found in (shrunk, enlarged, resized(pixels[:, ::2], 4, 2)))
+
+
+def test_a_cached_frame_brought_down_is_close_to_what_the_network_sees() -> None:
+    data = encode(photo(800, 600), quality=95)
+    seen = Preprocessing(height=96, width=128)
+    kept = load_frame(data, seen.cached(150))
+    direct = load_frame(data, seen)
+    assert kept.pixels.shape == (150, 200, 3)
+    assert kept.window == direct.window
+    difference = resized(kept.pixels, 96, 128).astype(int) - direct.pixels
+    assert np.abs(difference).mean() < 2

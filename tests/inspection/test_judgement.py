@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from inspection.errors import BundleError
+from inspection.gauge.reading import Measurement, PixelBox
 from inspection.imaging import Frame, Window
 from inspection.judgement import Action, BoundingBox, Prediction, bounding_box, judge
 from tests.serving.examples import manifest
@@ -150,3 +151,21 @@ def test_numbers_that_make_no_sense_never_pass_a_part(
 ) -> None:
     with pytest.raises(BundleError):
         judge(np.array(probabilities, np.float32), activation, manifest(), frame())
+
+
+def test_a_measured_defect_has_the_box_of_its_feature() -> None:
+    told = Measurement("bore", 12.7, 12.0, 0.5, 0.01, PixelBox(100, 50, 80, 40))
+    network = judge(outputs(), np.zeros((5, 4, 8), np.float32), manifest(), frame())
+    measured = judge(
+        outputs(), np.zeros((5, 4, 8), np.float32), manifest(), frame(), {OUT_OF_TOLERANCE: told}
+    )
+    (seen,), (defect,) = network.defects, measured.defects
+    assert (seen.measurement, seen.bounding_box) == (None, BoundingBox(0, 0, 800, 400))
+    assert (defect.measurement, defect.bounding_box) == (told, BoundingBox(100, 50, 80, 40))
+    assert defect.area_percentage == 1.0  # 80 x 40 of 800 x 400
+    assert (defect.confidence, seen.confidence) == (pytest.approx(0.9), pytest.approx(0.9))
+
+
+def outputs() -> np.ndarray:
+    """The last class alone, which is the measured one."""
+    return np.array([0, 0, 0, 0, 0.9], np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from inspection.metrics import (
     Rate,
@@ -19,6 +20,7 @@ from inspection.metrics import (
     mean_auroc,
     overall_confidence,
     primary_labels,
+    reliability_curve,
 )
 
 NOTHING = Rate.of(0, 0)
@@ -221,3 +223,26 @@ def test_confusion_is_that_of_scikit_learn(images: int) -> None:
     if images:
         expected = reference.confusion_matrix(truth, told, labels=range(5))
     assert np.array_equal(confusion_matrix(truth, told, 5), expected)
+
+
+@pytest.mark.parametrize("weight", [1, 3])
+def test_the_reliability_curve_is_that_of_scikit_learn(weight: int) -> None:
+    rng = np.random.default_rng(1)
+    p = rng.random(400)
+    truth = (rng.random(400) < p**2).astype(float)
+    weights = np.where(truth > 0, 1, weight)
+    # An image that weighs three counts three times.
+    shares, stated = calibration_curve(np.repeat(truth, weights), np.repeat(p, weights), n_bins=15)
+
+    found = reliability_curve(p, truth, weights.astype(float))
+
+    assert found.stated == pytest.approx(stated)
+    assert found.share == pytest.approx(shares)
+    assert found.images.sum() == 400
+    gap = np.average(np.abs(found.stated - found.share), weights=np.bincount((p * 15).astype(int), weights))
+    assert expected_calibration_error(p[:, None], truth[:, None], weights) == pytest.approx(gap)
+
+
+def test_a_reliability_curve_has_only_bins_with_images() -> None:
+    found = reliability_curve(np.array([0.0, 1.0, 1.0]), np.array([0.0, 1, 0]), np.ones(3), bins=4)
+    assert [column.tolist() for column in found] == [[0, 1], [0, 0.5], [1, 2]]

@@ -9,12 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from inspection.alert_measures import evaluate
-from inspection.alert_rules import AlertLimits, rules
-from inspection.alerts import close_answered, open_alerts, record
+from inspection.alert_rules import GATE_RULE, AlertLimits, rules
+from inspection.alerts import close_answered, open_alerts, raise_alert, record
 from inspection.monitoring import Look, last_resume, look
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import LocalStore
+from tests.inspection.bundles import add_bundle
 from tests.line import inspect, review, start_empty
 
 RULES = rules(AlertLimits())
@@ -155,3 +156,46 @@ def test_a_pause_of_a_persons_own_is_left_alone(plant: Plant) -> None:
     plant.accept(1, "FAIL", "CRACK")
     assert plant.look().paused is None
     assert plant.registry.auto_pass_paused() == own
+
+
+def waiting(plant: Plant) -> set[str]:
+    return {alert.scope for alert in open_alerts(plant.dsn) if alert.rule == GATE_RULE}
+
+
+def ask(plant: Plant, bundle: str) -> None:
+    raise_alert(plant.dsn, GATE_RULE, bundle[:12], "warning", "a model waits", action="decide")
+
+
+def test_an_approval_answers_the_gates_question_about_that_model_alone(plant: Plant) -> None:
+    first, second = add_bundle(plant.registry.store), add_bundle(plant.registry.store, seed=8)
+    for bundle in (first, second):
+        ask(plant, bundle)
+    plant.look()
+    assert waiting(plant) == {first[:12], second[:12]}
+
+    plant.registry.approve(first, actor="a person", reason="the line stands still without it")
+    plant.look()
+    assert waiting(plant) == {second[:12]}
+
+    plant.registry.rollback(second, actor="a person", reason="it was good")
+    plant.look()
+    assert waiting(plant) == set()
+
+
+def test_other_decisions_answer_no_question_of_the_gate(plant: Plant) -> None:
+    bundle = add_bundle(plant.registry.store)
+    ask(plant, bundle)
+    plant.registry.pause(actor="a person", reason="a trial")
+    plant.resume()
+    plant.registry.start_shadow(bundle, actor="a person", reason="a trial")
+    plant.look()
+    assert waiting(plant) == {bundle[:12]}
+
+
+def test_an_approved_model_that_the_gate_asks_about_again_needs_no_second_answer(plant: Plant) -> None:
+    bundle = add_bundle(plant.registry.store)
+    plant.registry.approve(bundle, actor="a person", reason="a trial")
+    ask(plant, bundle)
+    seen = plant.look()
+    assert waiting(plant) == set()
+    assert GATE_RULE not in [alert.rule for alert in seen.delivery.told]

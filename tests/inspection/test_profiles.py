@@ -49,6 +49,18 @@ def test_the_shipped_profiles_load_under_their_name() -> None:
         assert load_profile(name).name == name
 
 
+def test_the_cache_keeps_what_the_network_sees_or_more() -> None:
+    sizes = {
+        name: (kept.height, kept.width)
+        for name in SHIPPED
+        for kept in [load_profile(name).cached_preprocessing]
+    }
+    assert sizes["demo"] == (416, 832)
+    assert sizes["imported"] == (320, 784)
+    assert sizes["production"] == (456, 456)
+    assert load_profile("demo").cached_preprocessing == load_profile("demo").preprocessing
+
+
 @pytest.mark.parametrize(("name", "network"), [("production", "efficientnet_b4"), ("resnet50", "resnet50")])
 def test_production_trains_with_the_plants_numbers(name: str, network: str) -> None:
     found = load_profile(name)

@@ -9,46 +9,24 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from inspection.errors import StoreError
 from inspection.store import LocalStore, ObjectStore, S3Store, open_store
+from tests.s3 import aws, connect, s3_server
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-AWS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def s3(s3_url: str) -> S3Client:
     return connect(s3_url)
-
-
-def connect(url: str) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
 
 
 @pytest.fixture(params=["local", "s3", "s3 with prefix"])
@@ -73,8 +51,9 @@ def test_what_is_not_there(store: ObjectStore) -> None:
     for key in ("models", "models/ab", "models/ab/model", "models/ab/model.onnx/x", "other"):
         assert not store.exists(key)
         store.delete(key)
-        with pytest.raises(StoreError, match=f"no object '{key}'"):
-            store.get(key)
+        for use in (store.get, store.open):
+            with pytest.raises(StoreError, match=f"no object '{key}'"):
+                use(key)
     assert store.get("models/ab/model.onnx") == b"1"
 
 
@@ -88,6 +67,31 @@ def test_listing_is_sorted_by_whole_key_and_takes_half_names(store: ObjectStore)
     assert store.list("models/a") == ["models/a/x", "models/ab/x"]
     assert store.list("models/a/") == ["models/a/x"]
     assert store.list("models/c") == store.list("nowhere/") == store.list("top/") == []
+
+
+def test_sizes_are_those_of_what_was_put(store: ObjectStore) -> None:
+    for key, size in {"b/2": 7, "b/10": 0, "a": 3, "c": 300_000}.items():
+        store.put(key, bytes(size))
+    assert [*store.sizes().items()] == [("a", 3), ("b/10", 0), ("b/2", 7), ("c", 300_000)]
+    assert store.sizes("b/1") == {"b/10": 0}
+    assert store.sizes("nowhere") == {}
+
+
+def test_pieces_of_an_object_are_those_of_a_file(store: ObjectStore) -> None:
+    data = bytes(range(256)) * 5
+    store.put("model", data)
+    store.put("empty", b"")
+    with store.open("model") as file:
+        assert file.read(3) == data[:3]
+        assert file.tell() == 3
+        assert file.seek(-10, 2) == len(data) - 10
+        assert file.read(100) == data[-10:]
+        assert file.read(1) == b""
+        assert file.seek(700) == 700
+        assert file.seek(60, 1) == 760
+        assert file.read() == data[760:]
+    with store.open("empty") as file:
+        assert file.read() == file.read(5) == b""
 
 
 def test_listing_is_complete_beyond_one_page(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,15 +114,16 @@ def test_delete(store: ObjectStore) -> None:
     "key", ["", ".", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "./a", "a/./b", "a/", "a\0b"]
 )
 def test_keys_that_leave_the_store_or_have_two_spellings(store: ObjectStore, key: str) -> None:
-    for use in (store.get, store.exists, store.delete, lambda key: store.put(key, b"x")):
+    for use in (store.get, store.open, store.exists, store.delete, lambda key: store.put(key, b"x")):
         with pytest.raises(StoreError, match="no object key"):
             use(key)
 
 
 @pytest.mark.parametrize("prefix", ["..", "../", "a/../..", "/", "/etc/"])
 def test_prefixes_that_leave_the_store(store: ObjectStore, prefix: str) -> None:
-    with pytest.raises(StoreError, match="no prefix"):
-        store.list(prefix)
+    for use in (store.list, store.sizes):
+        with pytest.raises(StoreError, match="no prefix"):
+            use(prefix)
 
 
 def test_a_reader_sees_the_old_object_or_the_new_one(store: ObjectStore) -> None:
@@ -185,7 +190,7 @@ def test_open_store_refuses_other_addresses(url: str) -> None:
 
 
 def test_open_store_takes_the_usual_aws_variables(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**AWS, "AWS_ENDPOINT_URL_S3": s3_url}.items():
+    for name, value in aws(s3_url).items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
     client.create_bucket(Bucket="usual")
@@ -197,7 +202,8 @@ def test_open_store_takes_the_usual_aws_variables(s3_url: str, monkeypatch: pyte
 
 def test_a_bucket_that_is_not_there_is_a_store_error(s3: S3Client) -> None:
     store = S3Store(s3, "nowhere")
-    for use in (store.get, store.exists, store.list, store.delete, lambda key: store.put(key, b"")):
+    reads = (store.get, store.open, store.exists, store.list, store.sizes, store.delete)
+    for use in (*reads, lambda key: store.put(key, b"")):
         with pytest.raises(StoreError, match=r"s3://nowhere: .*check VQI_ARTIFACTS"):
             use("a")
 

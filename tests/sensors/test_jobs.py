@@ -78,5 +78,14 @@ def test_schedules_run(definitions: dg.Definitions, name: str, job: str, cron: s
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
+def test_a_training_ends_in_four_hours_and_is_repeated_when_its_process_died(
+    definitions: dg.Definitions,
+) -> None:
+    tags = definitions.resolve_job_def("training").tags
+    assert int(tags["dagster/max_runtime"]) == 4 * 60 * 60
+    assert int(tags["dagster/max_retries"]) > 0
+    assert tags["dagster/retry_on_asset_or_op_failure"] == "false"
+
+
 def test_sensors_start_jobs_that_exist() -> None:
     assert {sensor.job_name for sensor in SENSORS} <= {job.name for job in jobs}

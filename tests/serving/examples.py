@@ -7,6 +7,8 @@ red, the second green, the third blue. On grey it finds nothing. A cell's logit 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import cv2
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inspection.bundle import BundleManifest, write_bundle
+from inspection.gauge.gauge import Gauge
 from inspection.imaging import Preprocessing
 from inspection.ontology import DEFAULT_ONTOLOGY, Ontology, load_ontology
 from inspection.store import ObjectStore
@@ -35,8 +38,8 @@ METADATA = {
 JPEG, PNG = {"Content-Type": "image/jpeg"}, {"Content-Type": "image/png"}
 
 
-def tiny_model(classes: int = 5, gain: float = 20.0) -> bytes:
-    """Returns ``model.onnx``."""
+def tiny_model(classes: int = 5, gain: float = 20.0, told: Sequence[str] | None = None) -> bytes:
+    """Returns ``model.onnx``, which tells the classes `told`, or none."""
     weights = np.zeros((classes, 3, 1, 1), np.float32)
     for known in range(min(3, classes)):
         weights[known, :, 0, 0] = -gain / 2
@@ -63,6 +66,8 @@ def tiny_model(classes: int = 5, gain: float = 20.0) -> bytes:
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    if told is not None:
+        model.metadata_props.add(key="classes", value=json.dumps(list(told)))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
@@ -91,9 +96,13 @@ def manifest(ontology: Ontology | None = None, **changes: object) -> BundleManif
     return BundleManifest.model_validate(values | changes)
 
 
-def store_bundle(store: ObjectStore, model: bytes | None = None, **changes: object) -> str:
+def store_bundle(
+    store: ObjectStore, model: bytes | None = None, gauge: Gauge | None = None, **changes: object
+) -> str:
     """Stores a tiny bundle; returns its id."""
     files = {"model.onnx": model or tiny_model(), "weights.safetensors": b"", "model_card.md": b""}
+    if gauge is not None:
+        files["gauge.json"] = gauge.model_dump_json().encode()
     return write_bundle(store, manifest(**changes), files)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,8 @@ from inspection.store import open_store
 from inspection.warehouse import ensure_warehouse, transaction
 from serving.process import REPOSITORY, serve_command, serve_environment
 from tests.conftest import free_port
-from tests.serving.examples import GOOD, METADATA, PNG, ROUTE, store_bundle
+from tests.inspection.gauge.drawn import gauge
+from tests.serving.examples import GOOD, METADATA, PNG, ROUTE, manifest, store_bundle
 from vqi.postgres import answers, clear_stale_lock, create_cluster, ensure_databases, run_as, server_command
 from vqi.supervisor import wait_until
 
@@ -105,7 +106,8 @@ class Plant:
             httpx.get(self.service.url + "/readyz"),
             httpx.post(self.service.url + ROUTE, params=METADATA, content=GOOD, headers=PNG),
         ]
-        approve(self.settings, store_bundle(open_store(self.settings.artifacts_url)))
+        measuring = gauge(manifest().classes[-1])
+        approve(self.settings, store_bundle(open_store(self.settings.artifacts_url), gauge=measuring))
         self.service.wait("/readyz")
 
     def stop(self) -> None:

@@ -95,6 +95,7 @@ def test_a_defect_is_told_with_its_place(client: Client) -> None:
         "severity": "minor",
         "bounding_box": {"x": 32, "y": 64, "width": 48, "height": 16},
         "area_percentage": 4.6875,
+        "measurement": None,
     }
 
 

@@ -14,7 +14,7 @@ from inspection.settings import Settings
 from inspection.store import LocalStore
 from serving import models
 from serving.models import ModelFollower
-from tests.serving.examples import store_bundle, tiny_model
+from tests.serving.examples import manifest, store_bundle, tiny_model
 
 
 @pytest.fixture
@@ -62,7 +62,9 @@ def test_it_takes_over_what_is_approved_and_goes_back(
     assert follower.current.id == first
 
 
-@pytest.mark.parametrize("fault", ["flipped byte", "missing file", "no model", "other classes"])
+@pytest.mark.parametrize(
+    "fault", ["flipped byte", "missing file", "no model", "other classes", "other order"]
+)
 def test_a_bad_bundle_is_refused_and_the_old_model_goes_on(
     follower: ModelFollower,
     registry: ModelRegistry,
@@ -72,7 +74,11 @@ def test_a_bad_bundle_is_refused_and_the_old_model_goes_on(
 ) -> None:
     good = approve(registry, store_bundle(store))
     follower.poll()
-    contents = {"no model": b"no model", "other classes": tiny_model(classes=4)}.get(fault)
+    contents = {
+        "no model": b"no model",
+        "other classes": tiny_model(classes=4),
+        "other order": tiny_model(told=manifest().classes[::-1]),
+    }.get(fault)
     bad = approve(registry, store_bundle(store, contents, seed=1))
     file = store.root / "models" / bad / "model.onnx"
     if fault == "flipped byte":

@@ -18,6 +18,7 @@ import pytest
 from inspection.settings import Settings
 from inspection.warehouse import transaction
 from serving.process import REPOSITORY, serve_command
+from tests.inspection.gauge.drawn import SIZES, png, stepped
 from tests.serving.examples import GOOD, JPEG, METADATA, PNG, ROUTE, SCRATCHED, encode, picture
 from tests.serving.plant import Plant, environment
 
@@ -105,6 +106,22 @@ def test_a_verdict_and_its_review_reach_the_warehouse(
     assert prediction["defects"] == told["defects"]
     assert prediction["auto_action"] == "REWORK"
     assert prediction["model_version"] == told["model_version"]
+
+
+def test_a_measured_part_over_http(
+    http: httpx.Client, plant: Plant, until: Callable[[Callable[[], bool]], None]
+) -> None:
+    place = METADATA | {"camera_id": "cam-gauge", "part_type": "stepped"}
+    image = png(stepped(SIZES | {"bore": 13.4}))
+    told = http.post(ROUTE, params=place, content=image, headers=PNG).json()
+    (defect,) = told["defects"]
+    assert defect["measurement"]["dimension"] == "bore"
+    assert defect["measurement"]["measured_mm"] == pytest.approx(13.4, abs=0.025)
+    until(lambda: len(stored(plant, "predictions", told["inspection_id"])) == 1)
+    ((prediction,),) = stored(plant, "predictions", told["inspection_id"])
+    assert isinstance(prediction, dict)
+    assert prediction["defects"] == told["defects"]
+    assert prediction["timings_ms"]["gauge"] > 0
 
 
 def test_multipart_over_http(http: httpx.Client) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vqi.commands.importing import import_options
+from vqi.commands.options import Clean, GroupDuplicates, OntologyFile, UnannotatedIsClean
 from vqi.filling import IMAGES
 
 
@@ -18,17 +20,31 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     source: Annotated[
-        str, typer.Option(help="simulated, or coco:DIR for a labelled folder of one's own.")
+        str, typer.Option(help="simulated, or coco:DIR, voc:DIR, yolo:DIR, folder:DIR: labelled images.")
     ] = "simulated",
     images: Annotated[int, typer.Option(min=60, help="Images that the simulated plant has.")] = IMAGES,
+    ontology: OntologyFile = None,
+    group: Annotated[
+        str | None, typer.Option(help="What becomes the production order, as of `vqi import`.")
+    ] = None,
+    clean: Clean = None,
+    unannotated_is_clean: UnannotatedIsClean = False,
+    group_duplicates: GroupDuplicates = False,
 ) -> None:
-    """Run the whole line: plant, labels, model, gate, service, people, alerts."""
+    """Run the whole line: plant, labels, model, gate, service, people, alerts.
+
+    The options from --ontology on are those of `vqi import`, for labelled images.
+    """
     from vqi.console import page
     from vqi.demo import run_demo
+    from vqi.demo_source import DemoSource
 
-    if source != "simulated" and not source.startswith("coco:"):
-        raise typer.BadParameter(f"--source wants simulated or coco:DIR, not {source!r}")
-    run_demo(source, images, page())
+    options = import_options(group, clean, unannotated_is_clean, group_duplicates)
+    try:
+        chosen = DemoSource.parse(source, images, options, ontology)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    run_demo(chosen, page())
 
 
 def materialize(

@@ -1,4 +1,4 @@
-"""`vqi simulate` and `vqi import`: what fills the plant's databases, and cameras that post parts."""
+"""`vqi simulate`: a made-up plant in the source databases, and cameras that post its parts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Annotated
 import typer
 
 from inspection.errors import ServiceError
+from vqi.commands.options import Replace
 from vqi.filling import DIFFICULTY, IMAGES, SEED
 
 simulate = typer.Typer(no_args_is_help=True, help="Simulate a plant or its line.")
-importing = typer.Typer(no_args_is_help=True, help="Load a labelled data set as if a plant had made it.")
-
-Replace = Annotated[bool, typer.Option("--replace", help="Overwrite what something else has filled.")]
 
 
 @simulate.command()
@@ -69,43 +67,6 @@ def line(
         raise ServiceError(
             f"no part got an answer from {url}: run `vqi up`, and approve a model if there is none"
         )
-
-
-@importing.command()
-def coco(
-    folder: Annotated[Path, typer.Argument(help="Holds annotations.json and the images that it names.")],
-    ontology: Annotated[
-        Path | None, typer.Option(help="Taxonomy of its categories; else one is made from them.")
-    ] = None,
-    group: Annotated[str, typer.Option(help="Image field that becomes the production order.")] = "group",
-    unannotated_is_clean: Annotated[
-        bool, typer.Option("--unannotated-is-clean", help="An image without annotation is a clean part.")
-    ] = False,
-    replace: Replace = False,
-) -> None:
-    """Load a data set with COCO annotations."""
-    from inspection.settings import get_settings
-    from vqi.console import progress_bars
-    from vqi.filling import fill_from_coco
-
-    with progress_bars():
-        report = fill_from_coco(
-            get_settings(),
-            folder,
-            ontology=ontology,
-            group=group,
-            unannotated_is_clean=unannotated_is_clean,
-            replace=replace,
-        )
-    print(
-        f"{report.name}: {report.images:,} images in {report.groups:,} groups, {report.annotations:,} marks"
-    )
-    print(
-        f"{report.annotated_images:,} with a defect, {report.declared_clean:,} declared clean, "
-        f"{report.unlabelled:,} without a label"
-    )
-    for reason, count in report.bad.items():
-        print(f"  {reason:32} {count:,}")
 
 
 def _volume(scale: str) -> int | None:

@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
 from inspection.errors import ImportDataError
-from inspection.importers.coco import import_coco
-from inspection.importers.coco_file import read_coco
+from inspection.importers.coco import read_coco
+from inspection.importers.importing import ImportOptions, ImportReport, import_set
 from inspection.importers.taxonomy import derive_ontology
 from inspection.ontology import DefectClass, Ontology, load_ontology
+from inspection.progress import listening
 from inspection.settings import Settings
+from tests.inspection.importers.sets import query
 
 Document = dict[str, Any]
 
@@ -40,19 +41,17 @@ def write(folder: Path, images: list[Document], annotations: list[Document]) -> 
     return folder
 
 
-def query(settings: Settings, database: str, text: str) -> list[tuple[Any, ...]]:
-    with psycopg2.connect(settings.dsn(database)) as connection, connection.cursor() as cursor:
-        cursor.execute(text)
-        rows = cursor.fetchall()
-    connection.close()
-    return rows
+def import_coco(
+    settings: Settings, folder: Path, ontology: Ontology | None = None, **options: Any
+) -> ImportReport:
+    return import_set(settings, read_coco(folder), ImportOptions(**options), ontology)
 
 
 IMAGES = """select image_id::text, production_order_id, part_type, image_path,
     to_char(capture_timestamp at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
     from inspection.image_metadata order by image_path, image_id"""
 ANNOTATIONS = """select m.image_path, a.defect_type, a.bounding_box, a.confidence
-    from inspection.defect_annotations a join inspection.image_metadata m using (image_id) order by 1, 2"""
+    from inspection.defect_annotations a join inspection.image_metadata m using (image_id) order by 1, 2, 3"""
 
 
 def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> None:
@@ -63,8 +62,9 @@ def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> N
         image(4),
     ]
     folder = write(tmp_path / "Rusty", images, [annotation(1, 1), annotation(2, 1), annotation(3, 3, 2)])
-    told: list[tuple[int, int]] = []
-    report = import_coco(settings, folder, progress=lambda *now: told.append(now))
+    told: list[tuple[str, int, int]] = []
+    with listening(lambda task, done, total, _: told.append((task, done, total))):
+        report = import_coco(settings, folder)
     rows = query(settings, "quality_vision", IMAGES)
     assert [row[1:] for row in rows] == [
         ("left", "rusty", "Rusty/images/1.jpg", "2020-09-05 16:18:14"),
@@ -88,10 +88,13 @@ def test_a_folder_takes_the_plants_road(settings: Settings, tmp_path: Path) -> N
         ("right", "line-import", 1),
     ]
     assert (report.images, report.annotations, report.groups) == (4, 4, 3)
-    assert (report.annotated_images, report.declared_clean, report.unlabelled) == (1, 1, 1)
+    assert (report.annotated_images, report.annotated_clean) == (1, 1)
+    assert (report.declared_clean, report.unlabelled) == (1, 1)
+    assert report.labels == {"deep rust": 2, "no defect": 2}
+    assert report.repeats == 0
     assert report.without_time == 2
     assert report.bad == {}
-    assert told[-1] == (4, 4)
+    assert told[-1] == ("import", 4, 4)
     assert (settings.images / "Rusty/images/1.jpg").samefile(folder / "images/1.jpg")
     assert load_ontology(settings.ontology_file) == report.ontology
     assert report.ontology.defect_ids == ("DEEP_RUST",)
@@ -145,6 +148,25 @@ def test_bad_entries_are_counted_and_loaded(settings: Settings, tmp_path: Path) 
     }
     assert len(query(settings, "quality_vision", IMAGES)) == 3
     assert report.annotations == 5
+
+
+def test_what_json_allows_and_a_table_does_not(settings: Settings, tmp_path: Path) -> None:
+    annotations = [
+        annotation(1, 1, bbox=[float("nan"), 20, 30, 40]),
+        annotation(1, 1, bbox="zero \0 byte"),
+        annotation(2, 1, bbox=None),
+        {**annotation(3, 1), "image_id": [1]},
+    ]
+    report = import_coco(settings, write(tmp_path / "set", [image(1)], annotations))
+    assert report.bad == {"broken box": 2, "annotation id twice": 1, "annotation of an unknown image": 1}
+    assert [row[2] for row in query(settings, "quality_vision", ANNOTATIONS)] == [
+        "'zero \\x00 byte'",
+        "[nan, 20, 30, 40]",
+        None,
+    ]
+    broken = write(tmp_path / "broken", [image(1, group="zero \0 byte")], [annotation(1, 1)])
+    with pytest.raises(ImportDataError, match="zero byte"):
+        import_coco(settings, broken)
 
 
 def test_a_folder_inside_the_image_root_stays_in_place(settings: Settings, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from inspection.errors import ServiceError
+from inspection.gauge.tables import read_cameras
 from inspection.ingestion.tick import ingest
 from inspection.settings import Settings
 from tests.inspection.ingestion.plant import add_images, add_orders, database, images, tick
@@ -122,6 +123,22 @@ def test_calibration_files_are_read_whole(plant: Settings) -> None:
     with database(plant, "warehouse") as cursor:
         cursor.execute("select camera_id, line_id from raw_calibration.camera_config")
         assert cursor.fetchall() == [("cam-1", "line-a")]
+
+
+def test_a_scale_is_taken_where_it_is_told_and_may_go_again(plant: Settings) -> None:
+    """Whole in one file, broken in the next, blank for one camera, and no longer a column."""
+    scaled = CONFIG.replace("\n", ",px_per_mm\n")
+    for text, told in (
+        (CONFIG + CAMERA, None),
+        (scaled + CAMERA.replace("\n", ",13\n"), 13.0),
+        (scaled + CAMERA.replace("\n", ",13.6\n"), 13.6),
+        (scaled + CAMERA.replace("\n", ",\n"), None),
+        (CONFIG + CAMERA, None),
+    ):
+        calibrate(plant, text)
+        assert [scale for _, _, _, scale in read_cameras(plant.dsn("warehouse")).configs["cam-1"]] == [told]
+    with pytest.raises(ServiceError, match="is no CSV table"):
+        calibrate(plant, scaled + CAMERA.replace("\n", ",wide\n"))
 
 
 @pytest.mark.parametrize(

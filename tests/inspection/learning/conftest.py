@@ -21,6 +21,16 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[str]:
+    """The address of a small Ray cluster on this machine; it takes some ten seconds to start."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield "auto"
+    ray.shutdown()
+
+
 def toy_examples(count: int, first_seed: int = 0) -> list[Example]:
     """Returns pictures that are in turn clean, of the first class, of the second, and of both."""
     found = []

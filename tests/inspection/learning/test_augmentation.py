@@ -16,6 +16,7 @@ from inspection.learning.augmentation import (
     flipped,
     geometric,
     photometric,
+    turning_room,
     visible_share,
     windowed,
 )
@@ -274,3 +275,25 @@ def test_without_photometric_changes_images_stay_as_they_are(images: int) -> Non
     assert torch.equal(photometric(batch, Augmentation(flip=1.0), FRAME), batch)
     shape = photometric(batch, Augmentation(brightness=0.1, contrast=0.1, noise=0.1), FRAME).shape
     assert shape == batch.shape
+
+
+@pytest.mark.parametrize(
+    ("degrees", "expected"),
+    # 100 cos 30 + 200 sin 30 = 186.6 and 200 cos 30 + 100 sin 30 = 223.2; a frame has 150 rows.
+    [(0, (100, 200)), (30, (187, 224)), (90, (200, 200))],
+)
+def test_a_turned_piece_covers_its_window(degrees: float, expected: tuple[int, int]) -> None:
+    assert turning_room((100, 200), degrees, (1000, 1000)) == expected
+    assert turning_room((100, 200), degrees, (150, 1000)) == (min(150, expected[0]), expected[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_middle_of_a_turned_piece_has_no_empty_corner(seed: int) -> None:
+    torch.manual_seed(seed)
+    room = turning_room((40, 60), 20, (1000, 1000))
+    white = View(np.full((*room, 3), 255, np.uint8), NO_BOXES)
+    change = geometric(Augmentation(rotation_degrees=20), room)
+    assert change is not None
+    turned = changed(white, change).pixels
+    top, left = (room[0] - 40) // 2 + 1, (room[1] - 60) // 2 + 1  # a pixel of rounding
+    assert (turned[top : top + 38, left : left + 58] == 255).all()

@@ -13,18 +13,19 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 
-from inspection.errors import InsufficientDataError
+from inspection.errors import InsufficientDataError, SettingsError
 from inspection.learning.calibration import (
     SLOPE_BOUNDS,
     Calibration,
     best_f1_threshold,
     calibrate,
     calibrated,
+    cheapest_threshold,
     check_counts,
     choose_thresholds,
     recall_threshold,
 )
-from inspection.profiles import CalibrationProfile
+from inspection.profiles import CalibrationProfile, MistakeCost
 
 MINIMUM = CalibrationProfile(minimum_positives=2, minimum_negatives=3)
 Floats = NDArray[np.float64]
@@ -245,3 +246,77 @@ def test_a_class_that_cannot_be_told_falls_silent() -> None:
     noise = rng.random(400)
     assert (noise >= best_f1_threshold(noise, truth)).mean() > 0.2
     assert (noise >= best_f1_threshold(noise, truth, 0.01)).mean() < 0.02
+
+
+def cost_of(told: NDArray[np.bool_], truth: Floats, weights: Floats, cost: MistakeCost) -> float:
+    wrong = np.where(truth > 0, cost.miss * ~told, cost.false_alarm * told)
+    return float((wrong * weights).sum())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=lists,
+    miss=st.sampled_from([0.5, 1.0, 20.0]),
+    false_alarm=st.sampled_from([1.0, 3.0]),
+    weight=st.sampled_from([1.0, 4.0]),
+)
+def test_no_threshold_is_cheaper_than_the_cheapest(
+    rows: list[tuple[float, bool]], miss: float, false_alarm: float, weight: float
+) -> None:
+    p, truth = np.array([x for x, _ in rows], np.float32), np.array([float(t) for _, t in rows])
+    cost, weights = MistakeCost(miss=miss, false_alarm=false_alarm), np.where(truth > 0, 1, weight)
+    possible = [cost_of(p >= t, truth, weights, cost) for t in candidates(p.tolist())]
+    if p.max() < 1:  # a probability of 1 reaches every threshold
+        possible.append(cost_of(np.zeros(len(p), bool), truth, weights, cost))
+
+    found = cheapest_threshold(p, truth, weights, cost)
+
+    assert 0 < found <= 1
+    assert cost_of(p >= found, truth, weights, cost) == pytest.approx(min(possible))
+
+
+@pytest.mark.parametrize(
+    ("miss", "false_alarm", "weight", "told"),
+    [
+        (1, 1, 1, 2),  # three told would cost one more false alarm for no hit; two find two of three
+        (1, 3, 1, 2),
+        (10, 1, 1, 4),  # a miss is dear: the third defect is worth the false alarm before it
+        (10, 1, 20, 2),  # but not where each good part stands for twenty of the line
+        (1, 1, 4, 2),
+    ],
+)
+def test_the_cheapest_threshold_by_hand(miss: float, false_alarm: float, weight: float, told: int) -> None:
+    p, truth = np.array([0.9, 0.8, 0.6, 0.4, 0.2]), np.array([1.0, 1, 0, 1, 0])
+    weights = np.where(truth > 0, 1.0, weight)
+    found = cheapest_threshold(p, truth, weights, MistakeCost(miss=miss, false_alarm=false_alarm))
+    assert (p >= found).sum() == told
+
+
+def test_of_calibrated_probabilities_the_cheapest_threshold_is_the_ratio_of_the_costs() -> None:
+    # Elkan (2001): tell from false_alarm / (false_alarm + miss) on; with weights, the line's own mix counts.
+    rng = np.random.default_rng(8)
+    p = rng.random(200_000)
+    truth = (rng.random(len(p)) < p).astype(float)
+    cost = MistakeCost(miss=4, false_alarm=1)
+    assert cheapest_threshold(p, truth, np.ones(len(p)), cost) == pytest.approx(0.2, abs=0.02)
+    kept = (truth > 0) | (rng.random(len(p)) < 0.25)
+    weights = np.where(truth > 0, 1.0, 4.0)
+    assert cheapest_threshold(p[kept], truth[kept], weights[kept], cost) == pytest.approx(0.2, abs=0.03)
+
+
+def test_costs_choose_where_they_are_given_and_are_refused_where_the_gate_decides() -> None:
+    rng = np.random.default_rng(3)
+    targets = (rng.random((400, 2)) < 0.3).astype(float)
+    p = np.clip(rng.normal(0.3 + 0.3 * targets, 0.2), 0, 1)
+    cost = MistakeCost(miss=30, false_alarm=1)
+
+    def choose(costs: dict[str, MistakeCost]) -> dict[str, float]:
+        return choose_thresholds(p, targets, ["DENT", "RUST"], ["RUST"], 0.99, 0.1, costs)
+
+    found, plain = choose({"DENT": cost}), choose({})
+    assert found["DENT"] == cheapest_threshold(p[:, 0], targets[:, 0], np.ones(400), cost) < plain["DENT"]
+    assert found["RUST"] == plain["RUST"]
+    with pytest.raises(SettingsError, match="RUST, safety-critical"):
+        choose({"RUST": cost})
+    with pytest.raises(SettingsError, match="names TEAR: the classes are DENT, RUST"):
+        choose({"TEAR": cost})

@@ -126,6 +126,22 @@ def test_examples_put_frame_labels_and_boxes_together(in_memory: bool) -> None:
     assert make_examples([], images, CLASSES, FRAME) == []
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_frame_that_is_cached_larger_comes_down_to_the_boxes(in_memory: bool) -> None:
+    pixels = np.zeros((2 * ROWS, 2 * COLUMNS, 3), np.uint8)
+    pixels[40:80, 60:100] = 255
+    image = CachedImage("i1", "0" * 64, encode_frame(pixels), (0, 0, 384, 256), 384, 256, part_found=True)
+    marked = sample("i1", ("DENT",), boxes=(Box("DENT", 120, 80, 80, 80),))  # where the white is, by hand
+
+    (found,) = make_examples([marked], {"i1": image}, CLASSES, FRAME, in_memory)
+
+    expected = np.zeros((ROWS, COLUMNS), np.uint8)
+    expected[20:40, 30:50] = 255
+    assert found.pixels().shape == (ROWS, COLUMNS, 3)
+    assert np.abs(found.pixels()[..., 0].astype(int) - expected).max() < 10  # what the JPEG changes
+    assert found.boxes.tolist() == [[30, 20, 50, 40]]
+
+
 def test_without_changes_an_example_is_shown_as_it_is() -> None:
     data = FrameDataset([example([[0, 0, 8, 8]], [1], labels=[0, 1])], GRID)
     item = data[0]

@@ -14,8 +14,10 @@ from scipy.special import expit
 from inspection.cache import CachedImage, Unreadable, encode_frame
 from inspection.dataset import Box, Sample
 from inspection.errors import InsufficientDataError, OntologyError
+from inspection.gate import judge_model
 from inspection.imaging import Preprocessing, load_frame
-from inspection.learning.calibration import Calibration
+from inspection.learning.calibration import Calibration, choose_thresholds
+from inspection.learning.controls import shuffled
 from inspection.learning.evaluation import (
     Predictions,
     load_originals,
@@ -26,6 +28,7 @@ from inspection.learning.evaluation import (
     target_matrix,
 )
 from inspection.metrics import Rate, expected_calibration_error
+from inspection.profiles import GateLimits
 from inspection.runtime import OnnxModel
 from tests.inspection.bundles import ONTOLOGY
 from tests.inspection.learning.toy import CLASSES, FRAME, picture, sample, save_picture
@@ -94,6 +97,8 @@ def test_an_original_is_judged_and_its_peak_told_in_its_own_pixels(tmp_path: Pat
     # By hand: 256 x 128 pixels in 8 x 8 cells of 32 x 16; the middles of (column 2, row 5) and of (7, 0).
     assert found.cells.tolist() == [[32, 16], [32, 16]]
     assert found.peaks[0].tolist() == [[80, 88], [240, 8]]
+    assert found.boxes[0].tolist() == [[64, 80, 32, 16], [224, 0, 32, 16]]
+    assert found.scales.tolist() == pytest.approx([np.sqrt(64 / 256 * 64 / 128)] * 2)
 
 
 def test_a_peak_in_a_cropped_window_is_told_in_the_original(tmp_path: Path, model: OnnxModel) -> None:
@@ -118,11 +123,13 @@ def test_no_readable_image_is_refused(tmp_path: Path, model: OnnxModel) -> None:
             predict_originals(model, samples, tmp_path, TINY)
 
 
-def test_frames_of_the_cache_are_judged_where_there_are_any(model: OnnxModel) -> None:
+@pytest.mark.parametrize("larger", [1, 2])
+def test_frames_of_the_cache_are_judged_where_there_are_any(model: OnnxModel, larger: int) -> None:
     red = np.full((SIZE, SIZE, 3), GREY, np.uint8)
     red[: SIZE // CELLS, : SIZE // CELLS] = (255, 0, 0)
     window = (0.0, 0.0, 64.0, 64.0)
-    cached = {"b": CachedImage("b", "0", encode_frame(red), window, 64, 64, part_found=True)}
+    frame = encode_frame(red.repeat(larger, 0).repeat(larger, 1))
+    cached = {"b": CachedImage("b", "0", frame, window, 64, 64, part_found=True)}
     samples = [sample("a"), sample("b")]
 
     found = predict_cached(model, samples, cached, TINY, classes=2)
@@ -148,6 +155,8 @@ def predictions(
         np.zeros((count, 2, 2)) if peaks is None else np.array(peaks, float),
         np.ones((count, 2)) if cells is None else np.array(cells, float),
         (),
+        np.zeros((count, 2, 4)),
+        np.ones(count),
     )
 
 
@@ -279,3 +288,26 @@ def test_a_label_that_the_ontology_does_not_have_is_named(change: dict[str, obje
     samples = (*SAMPLES[:-1], replace(SAMPLES[-1], **change))  # type: ignore[arg-type]
     with pytest.raises(OntologyError, match=rf"{change['label']} \(1 images\)"):
         measure(predictions(samples, P), CACHED, THRESHOLDS, PLAIN, ONTOLOGY, 0.8)
+
+
+@pytest.mark.parametrize("limits", [GateLimits(), GateLimits(safety_critical_positives=20, hold_bound=False)])
+def test_the_gate_refuses_a_model_that_was_taught_shuffled_labels(limits: GateLimits) -> None:
+    """Such a model can at best know how common each class is; the thresholds are chosen as always."""
+    labels = [("DENT",), ("RUST",), ()]
+    samples = [sample(f"i{n}", labels[n % 3]) for n in range(1500)]
+    validation, test = shuffled(samples[:600]), samples[600:]
+    rng = np.random.default_rng(0)
+    # What the model sees it tells rightly, but by the labels that it was taught.
+    p = np.clip(target_matrix(samples, CLASSES) * 0.9 + rng.uniform(0, 0.1, (1500, 2)), 0, 1)
+    taught, seen = target_matrix(validation, CLASSES), p[:600]
+    thresholds = choose_thresholds(seen, taught, CLASSES, ["RUST"], 0.99, 0.05)
+    likely = np.clip(taught.mean(0) + rng.normal(0, 0.05, (900, 2)), 0, 1)
+
+    for said in (likely, rng.permutation(p[600:])):
+        found = measure(predictions(test, said), said, thresholds, PLAIN, ONTOLOGY, 0.8)
+        gate = judge_model(found, limits, ONTOLOGY.safety_critical_ids)
+        assert gate.verdict == "failed"
+        assert any("/900" in reason or "/600" in reason or "/300" in reason for reason in gate.reasons)
+
+    told = measure(predictions(test, p[600:]), p[600:], {"DENT": 0.5, "RUST": 0.5}, PLAIN, ONTOLOGY, 0.8)
+    assert judge_model(told, limits, ONTOLOGY.safety_critical_ids).verdict == "passed"  # taught the true ones

@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from inspection.errors import BundleError
 from inspection.imaging import Pixels, to_tensor
 from inspection.learning.calibration import Calibration
 from inspection.learning.data import Example
-from inspection.learning.export import TOLERANCE, CalibratedNet, compare, export_onnx
+from inspection.learning.export import TOLERANCE, CalibratedNet, compare, export_onnx, in_torch
 from inspection.learning.model import DefectNet
 from inspection.learning.results import Parity
 from inspection.learning.training import Training
 from inspection.profiles import ModelProfile
 from inspection.runtime import OnnxModel
-from tests.inspection.learning.toy import FRAME
+from tests.inspection.learning.toy import CLASSES, FRAME
 
 CALIBRATION = Calibration((0.8, 1.3), (0.2, -0.4))
 THRESHOLDS = [0.5, 0.5]
@@ -31,7 +32,7 @@ def network(trained: Training) -> CalibratedNet:
 
 @pytest.fixture(scope="module")
 def exported(network: CalibratedNet) -> OnnxModel:
-    return OnnxModel(export_onnx(network, FRAME), threads=1)
+    return OnnxModel(export_onnx(network, FRAME, CLASSES), threads=1)
 
 
 @pytest.fixture
@@ -64,6 +65,13 @@ def test_onnx_gives_what_torch_gives(network: CalibratedNet, exported: OnnxModel
         assert np.abs(one - another).max() < 1e-5
 
 
+def test_the_file_tells_its_classes(exported: OnnxModel) -> None:
+    exported.check_classes(CLASSES)
+    for other in (CLASSES[::-1], CLASSES[:1], (*CLASSES, "CRACK")):
+        with pytest.raises(BundleError, match=f"tells the classes {', '.join(CLASSES)}, the bundle"):
+            exported.check_classes(other)
+
+
 def test_another_architecture_is_exported_too() -> None:
     torch.manual_seed(0)
     other = DefectNet(ModelProfile(architecture="resnet10t"), classes=2)
@@ -71,12 +79,12 @@ def test_another_architecture_is_exported_too() -> None:
     images = torch.randn(3, 3, 64, 96)
     with torch.inference_mode():
         expected = network(images)[0].numpy()
-    found = OnnxModel(export_onnx(network, FRAME), threads=1).run(images.numpy())[0]
+    found = OnnxModel(export_onnx(network, FRAME, CLASSES), threads=1).run(images.numpy())[0]
     assert np.abs(found - expected).max() < 1e-5
 
 
 def test_the_same_model_passes(network: CalibratedNet, exported: OnnxModel, frames: list[Pixels]) -> None:
-    parity = compare(network, exported, iter(frames), FRAME, THRESHOLDS)
+    parity = compare(in_torch(network), exported.run, iter(frames), FRAME, THRESHOLDS)
     assert parity.passed
     assert (parity.images, parity.flips, parity.tolerance) == (32, 0, TOLERANCE)
     assert 0 < parity.max_difference < 1e-5
@@ -93,7 +101,7 @@ def test_another_model_does_not_pass_and_its_flips_are_counted(
     theirs = exported.run(tensors)[0]
     flips = int(((ours >= limits).any(1) != (theirs >= limits).any(1)).sum())
 
-    parity = compare(lax, exported, iter(frames), FRAME, THRESHOLDS)
+    parity = compare(in_torch(lax), exported.run, iter(frames), FRAME, THRESHOLDS)
 
     assert 0 < flips < 32
     assert parity.flips == flips
@@ -112,7 +120,8 @@ class OtherMaps(CalibratedNet):
 def test_maps_that_differ_do_not_pass(
     network: CalibratedNet, exported: OnnxModel, frames: list[Pixels]
 ) -> None:
-    parity = compare(OtherMaps(network.model, CALIBRATION).eval(), exported, iter(frames), FRAME, THRESHOLDS)
+    other = OtherMaps(network.model, CALIBRATION).eval()
+    parity = compare(in_torch(other), exported.run, iter(frames), FRAME, THRESHOLDS)
     assert parity.max_difference < 1e-5
     assert parity.max_cell_difference > 0.1
     assert not parity.passed
@@ -131,14 +140,14 @@ def test_numbers_that_are_none_do_not_pass(
 ) -> None:
     # Clean parts: each verdict is PASS, with and without numbers.
     broken = NoNumbers(network.model, CALIBRATION).eval()
-    parity = compare(broken, exported, iter(frames[::4]), FRAME, THRESHOLDS)
+    parity = compare(in_torch(broken), exported.run, iter(frames[::4]), FRAME, THRESHOLDS)
     assert (parity.flips, parity.max_difference) == (0, 1.0)
     assert not parity.passed
 
 
 def test_nothing_compared_is_nothing_passed(network: CalibratedNet, exported: OnnxModel) -> None:
     nothing: Iterator[Pixels] = iter(())
-    parity = compare(network, exported, nothing, FRAME, THRESHOLDS)
+    parity = compare(in_torch(network), exported.run, nothing, FRAME, THRESHOLDS)
     assert parity == Parity(
         images=0, max_difference=0.0, max_cell_difference=0.0, flips=0, tolerance=TOLERANCE
     )

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from inspection.artifacts import get_record
-from inspection.bundle import load_bundle, read_manifest
+from inspection.artifacts import get_record, put_file, put_record
+from inspection.bundle import Bundle, load_bundle, read_manifest
 from inspection.errors import BundleError, StoreError
+from inspection.gate import GateResult
 from inspection.learning.packaging import make_bundle
-from inspection.learning.results import EvaluationReport
+from inspection.learning.results import EvaluationReport, Variant, VariantsResult
 from inspection.runtime import OnnxModel
 from inspection.store import LocalStore
 from tests.inspection.bundles import ONTOLOGY
-from tests.inspection.judged import WEIGHTS, put_report
+from tests.inspection.judged import WEIGHTS, parity, put_report
 from tests.serving.examples import tiny_model
 
 
@@ -87,6 +88,39 @@ def test_the_same_model_is_the_same_bundle(store: LocalStore) -> None:
     first, _ = make_bundle(store, put_report(store), ONTOLOGY)
     assert make_bundle(store, put_report(store), ONTOLOGY)[0] == first
     assert make_bundle(store, put_report(store, seed=8), ONTOLOGY)[0] != first
+
+
+def test_only_what_passed_is_offered(store: LocalStore) -> None:
+    report = put_report(store)
+    passed, failed = (GateResult(verdict=verdict, reasons=("a reason",)) for verdict in ("passed", "failed"))
+    half, integers, other = (put_file(store, "onnx", ".onnx", data) for data in (b"half", b"int8", b"third"))
+
+    def pack(*variants: Variant) -> Bundle:
+        result = put_record(store, VariantsResult(report=report, variants=variants))
+        return load_bundle(store, make_bundle(store, report, ONTOLOGY, result)[0])
+
+    good = Variant(precision="fp16", model=half, parity=parity(), gate=passed)
+    turned = Variant(precision="int8", model=integers, parity=parity(flips=3), gate=passed)
+    closed = Variant(precision="int8", model=other, parity=parity(), gate=failed)
+
+    bundle = pack(good, turned)
+    assert (bundle.in_precision("fp32"), bundle.in_precision("fp16")) == (bundle.model, b"half")
+    reason = "3 of 18 verdicts differ from the model's"
+    with pytest.raises(BundleError, match=f"offers no int8: {reason}.*VQI_PRECISION=fp32"):
+        bundle.in_precision("int8")
+    card = store.get(f"models/{bundle.id}/model_card.md").decode()
+    assert "In fp16: offered; 0 of 18" in card
+    assert f"In int8: not offered; {reason}" in card
+    with pytest.raises(BundleError, match=r"offers no int8: .*the gate says failed"):
+        pack(good, closed).in_precision("int8")
+    with pytest.raises(BundleError, match="offers no fp16: it was packed without one"):
+        pack().in_precision("fp16")
+
+
+def test_variants_of_another_model_are_refused(store: LocalStore) -> None:
+    others = put_record(store, VariantsResult(report="0" * 64, variants=()))
+    with pytest.raises(BundleError, match="variants are of another report"):
+        make_bundle(store, put_report(store), ONTOLOGY, others)
 
 
 def test_what_is_missing_or_does_not_fit_is_refused(store: LocalStore) -> None:

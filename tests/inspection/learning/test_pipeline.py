@@ -21,11 +21,12 @@ from inspection.learning.export import CalibratedNet
 from inspection.learning.pipeline import (
     cached_examples,
     evaluate_model,
+    evaluate_variants,
     export_model,
     load_model,
     train_model,
 )
-from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
+from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult, VariantsResult
 from inspection.learning.training import predict_logits
 from inspection.progress import listening
 from inspection.runtime import OnnxModel
@@ -159,7 +160,7 @@ def test_thresholds_were_chosen_on_the_originals_of_validation(run: Run) -> None
 
 def test_the_pictures_are_there(run: Run) -> None:
     keys = {"curve": run.training.curve, **run.report.plots}
-    assert set(keys) == {"curve", "confusion", "reliability", "precision_recall"}
+    assert set(keys) == {"curve", "confusion", "reliability", "precision_recall", "risk_coverage"}
     for key in keys.values():
         assert get_file(run.store, key).startswith(b"\x89PNG")
 
@@ -211,3 +212,30 @@ def test_labels_that_the_ontology_does_not_have_are_named_before_anything_is_tra
         )
         with pytest.raises(OntologyError, match=rf"{change['label']} \(1 images\).*publish an ontology"):
             train_model(run.store, replace(run.data, samples=samples), ONTOLOGY, PROFILE)
+
+
+def test_each_variant_is_judged_by_itself(run: Run) -> None:
+    found = get_record(
+        run.store, VariantsResult, evaluate_variants(run.store, run.ids[2], run.data, ONTOLOGY, run.root)
+    )
+
+    assert found.report == run.ids[2]
+    assert [variant.precision for variant in found.variants] == ["fp16", "int8"]
+    limits = np.array([run.export.thresholds[name] for name in CLASSES])
+    for variant in found.variants:
+        p = predict_originals(
+            OnnxModel(get_file(run.store, variant.model)), run.data.side("test"), run.root, FRAME
+        )
+        whole = predict_originals(
+            OnnxModel(get_file(run.store, run.export.model)), run.data.side("test"), run.root, FRAME
+        )
+        told = [(one.probabilities >= limits).any(1) for one in (p, whole)]
+        assert variant.parity.images == 18
+        assert variant.parity.flips == (told[0] != told[1]).sum()
+        assert variant.parity.max_difference == pytest.approx(
+            np.abs(p.probabilities - whole.probabilities).max(), abs=1e-6
+        )
+        truth = np.array([[name in s.labels for name in CLASSES] for s in p.samples])
+        hits = ((p.probabilities >= limits) & truth).sum()
+        assert any(f"({hits}/{truth.sum()}, " in reason for reason in variant.gate.reasons)
+        assert variant.offered == (variant.parity.passed and variant.gate.verdict == "passed")

@@ -91,6 +91,7 @@ def profile(**changes: dict[str, object]) -> Profile:
     sections: dict[str, Any] = {
         "model": {"architecture": "inspection_small"},
         "preprocessing": {"height": ROWS, "width": COLUMNS},
+        "cache": {"short_side": ROWS},
         "training": {
             "epochs": 8,
             "batch_size": 8,

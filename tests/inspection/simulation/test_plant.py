@@ -14,6 +14,7 @@ import pytest
 from inspection.errors import ServiceError, SettingsError
 from inspection.ontology import DEFAULT_ONTOLOGY, load_ontology
 from inspection.settings import Settings
+from inspection.simulation.cameras import CAMERAS
 from inspection.simulation.flaws import AT_LEAST, BROKEN_BOXES
 from inspection.simulation.plant import TRUTH_FILE, PlantReport, simulate_plant
 from inspection.simulation.volume import simulate_volume
@@ -111,6 +112,7 @@ def test_the_taxonomy_and_the_calibration_are_there(plant: tuple[Settings, Plant
     config = pacsv.read_csv(settings.calibration / "camera_config.csv")
     lens = pacsv.read_csv(settings.calibration / "lens_distortion_params.csv")
     assert config.num_rows == 8
+    assert config["px_per_mm"].to_pylist() == [c.px_per_mm for c in CAMERAS]
     assert lens.num_rows % 8 == 0
     assert set(lens["camera_id"].to_pylist()) == set(config["camera_id"].to_pylist())
 

@@ -1,10 +1,11 @@
-"""A COCO data set as rows of the source tables; the rules stand in `inspection.importers.coco`."""
+"""A labelled data set as rows of the source tables; the rules stand in `inspection.importers.importing`."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from inspection.errors import ImportDataError
-from inspection.importers.coco_file import CocoFile, CocoImage
+from inspection.importers.labelled import Annotation, Box, BrokenBox, LabelledImage, LabelledSet
 from inspection.ontology import Ontology
 from inspection.simulation.tables import instants
 
@@ -32,59 +33,75 @@ ANNOTATION_SCHEMA = pa.schema(
 
 
 class AnnotationRows:
-    """Annotation rows of a data set, and what was found while making them."""
+    """Annotation rows of a data set, and what was found while making them.
+
+    Attributes:
+        rows: of ``inspection.defect_annotations``.
+        labels: rows by the name that the annotator typed.
+        annotated: images with a defect or with an unknown label; likewise `annotated_clean`, images whose
+            annotations all say clean.
+        declared_clean: images without annotation that were declared clean.
+        unlabelled: images without a readable annotation that were not.
+    """
 
     def __init__(
-        self, data: CocoFile, taxonomy: Ontology, unannotated_is_clean: bool, bad: Counter[str]
+        self, data: LabelledSet, taxonomy: Ontology, unannotated_is_clean: bool, bad: Counter[str]
     ) -> None:
         self._data, self._taxonomy, self._bad = data, taxonomy, bad
         self._unannotated_is_clean = unannotated_is_clean
         self._clean_word = (taxonomy.clean_class.aliases or (taxonomy.clean_class.id,))[0]
         self.rows: list[dict[str, Any]] = []
-        self.annotated = self.declared_clean = self.unlabelled = 0
+        self.labels: Counter[str] = Counter()
+        self.annotated = self.annotated_clean = self.declared_clean = self.unlabelled = 0
 
-    def add(self, image: CocoImage) -> None:
+    def add(self, image: LabelledImage) -> None:
         """Adds what is known of one image."""
-        found = self._data.annotations.get(image.number, ())
-        if not found:
-            clean = self._unannotated_is_clean or image.declared_clean
+        if not image.annotations:
+            may_be_clean = not image.annotation_unread
+            clean = may_be_clean and (self._unannotated_is_clean or image.declared_clean)
             self.declared_clean += clean
             self.unlabelled += not clean
             if clean:
                 self._append(image, "clean", self._clean_word, None)
             return
-        classes = [
-            self._add_annotation(image, str(entry.get("id", n)), entry) for n, entry in enumerate(found)
-        ]
-        self.annotated += any(found_class != self._taxonomy.clean_class.id for found_class in classes)
+        keys: Counter[str] = Counter()
+        classes = set()
+        for annotation in image.annotations:
+            repetition, keys[annotation.key] = keys[annotation.key], keys[annotation.key] + 1
+            self._bad["annotation id twice"] += bool(repetition)
+            key = f"{annotation.key}/{repetition}" if repetition else annotation.key
+            classes.add(self._add_annotation(image, key, annotation))
+        clean = classes == {self._taxonomy.clean_class.id}
+        self.annotated += not clean
+        self.annotated_clean += clean
 
-    def _add_annotation(self, image: CocoImage, key: str, entry: dict[str, Any]) -> str | None:
+    def _add_annotation(self, image: LabelledImage, key: str, annotation: Annotation) -> str | None:
         """Adds one annotation; returns its class, None for an unknown category."""
-        name = self._data.categories.get(entry.get("category_id"), f"category {entry.get('category_id')}")
-        class_id = self._taxonomy.resolve(name)
+        class_id = self._taxonomy.resolve(annotation.category)
         self._bad["unknown category"] += class_id is None
         is_clean = class_id == self._taxonomy.clean_class.id
-        self._append(image, key, name, None if is_clean else self._box(image, entry.get("bbox")))
+        box = None if is_clean or annotation.box is None else self._box(image, annotation.box)
+        self._append(image, key, annotation.category, box)
         return class_id
 
-    def _box(self, image: CocoImage, box: object) -> str | None:
+    def _box(self, image: LabelledImage, box: Box | BrokenBox) -> str:
         """The box as the source keeps it, also when it is broken."""
-        if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)):
+        if isinstance(box, BrokenBox):
             self._bad["broken box"] += 1
-            return json.dumps(box)
-        x, y, width, height = box
-        if width <= 0 or height <= 0 or x < 0 or y < 0:
+            return json.dumps(box.text)
+        if box.width <= 0 or box.height <= 0 or box.x < 0 or box.y < 0:
             self._bad["broken box"] += 1
-        elif x + width > image.width or y + height > image.height:
+        elif box.x + box.width > image.width or box.y + box.height > image.height:
             self._bad["box outside its image"] += 1
-        return json.dumps({"x": x, "y": y, "width": width, "height": height})
+        return json.dumps(box._asdict())
 
-    def _append(self, image: CocoImage, key: str, label: str, box: str | None) -> None:
+    def _append(self, image: LabelledImage, key: str, label: str, box: str | None) -> None:
+        self.labels[label] += 1
         self.rows.append(
             {
-                "annotation_id": _id(self._data.name, "annotation", str(image.number), key),
+                "annotation_id": _id(self._data.name, "annotation", image.file_name, image.twin, key),
                 "image_id": _id(self._data.name, "image", image.file_name, image.twin),
-                "defect_type": label,
+                "defect_type": _storable(label),
                 "bounding_box": box,
                 "annotator_id": ANNOTATOR,
                 "confidence": 5,
@@ -92,13 +109,13 @@ class AnnotationRows:
         )
 
 
-def image_table(data: CocoFile, prefix: str, times: list[int]) -> pa.Table:
+def image_table(data: LabelledSet, prefix: str, times: list[int]) -> pa.Table:
     """Returns the rows of ``inspection.image_metadata``."""
     images = data.images
     return pa.table(
         {
             "image_id": [_id(data.name, "image", image.file_name, image.twin) for image in images],
-            "production_order_id": [image.group for image in images],
+            "production_order_id": [_storable(image.group) for image in images],
             "machine_id": [image.machine or MACHINE for image in images],
             "camera_id": [image.camera or CAMERA for image in images],
             "part_serial": [Path(image.file_name).stem for image in images],
@@ -109,7 +126,7 @@ def image_table(data: CocoFile, prefix: str, times: list[int]) -> pa.Table:
     )
 
 
-def order_table(data: CocoFile, times: list[int]) -> pa.Table:
+def order_table(data: LabelledSet, times: list[int]) -> pa.Table:
     """Returns the rows of ``erp.production_orders``."""
     spans: dict[str, list[int]] = {}
     for image, time in zip(data.images, times, strict=True):
@@ -127,7 +144,7 @@ def order_table(data: CocoFile, times: list[int]) -> pa.Table:
     )
 
 
-def equipment_table(data: CocoFile) -> pa.Table:
+def equipment_table(data: LabelledSet) -> pa.Table:
     """Returns the rows of ``erp.equipment_registry``."""
     machines = sorted({image.machine or MACHINE for image in data.images})
     cameras = sorted({image.camera or CAMERA for image in data.images})
@@ -142,7 +159,7 @@ def equipment_table(data: CocoFile) -> pa.Table:
     )
 
 
-def image_times(images: tuple[CocoImage, ...]) -> list[int]:
+def image_times(images: Sequence[LabelledImage]) -> list[int]:
     """Returns milliseconds since 1970 of each image; those without a time follow the newest known one."""
     known = [image.captured for image in images if image.captured is not None]
     newest = max(known, default=EPOCH)
@@ -157,6 +174,11 @@ def image_times(images: tuple[CocoImage, ...]) -> list[int]:
 
 def _id(*names: str) -> str:
     """A UUID that the names decide."""
-    if any("\0" in name for name in names):
-        raise ImportDataError(f"a name holds a zero byte: {names!r}")
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "\0".join(names)))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "\0".join(_storable(name) for name in names)))
+
+
+def _storable(name: str) -> str:
+    """Returns the name; what PostgreSQL holds as no text is an error."""
+    if "\0" in name or name.encode(errors="ignore").decode() != name:
+        raise ImportDataError(f"a name holds a zero byte or half a character: {name!a}; write it anew")
+    return name

@@ -1,0 +1,1 @@
+"""The dimension gauge: a part's silhouette measured in millimetres against its specification."""
