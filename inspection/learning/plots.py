@@ -17,8 +17,8 @@ Floats = NDArray[np.floating[Any]]
 
 
 def training_curves(history: Sequence[EpochRecord], best_epoch: int) -> bytes:
-    """Draws losses and validation AUROC by epoch; returns a PNG."""
-    with figure_of(2, (9, 3.4)) as (figure, (losses, quality)):
+    """Draws losses, validation AUROC, learning rate and speed by epoch; returns a PNG."""
+    with figure_of(2, (9, 6.4), 2) as (figure, (losses, quality, rate, speed)):
         epochs = [record.epoch for record in history]
         losses.plot(
             epochs, [r.train_loss for r in history], COLOURS[0], marker="o", label="training (all terms)"
@@ -32,6 +32,12 @@ def training_curves(history: Sequence[EpochRecord], best_epoch: int) -> bytes:
         values = [np.nan if r.validation_auroc is None else r.validation_auroc for r in history]
         quality.plot(epochs, values, COLOURS[2], marker="o")
         quality.set(xlabel="epoch", ylabel="AUROC, mean over classes", title="Validation")
+        rate.plot(epochs, [r.learning_rate for r in history], COLOURS[0], marker="o")
+        rate.set(xlabel="epoch", ylabel="learning rate at its end", title="Learning rate")
+        speeds = [r.images_per_second for r in history]
+        speed.plot(epochs, speeds, COLOURS[1], marker="o")
+        top = 1.1 * max(speeds)
+        speed.set(xlabel="epoch", ylabel="training images per second", title="Speed", ylim=(0, top))
         return png(figure)
 
 
