@@ -19,7 +19,7 @@ from inspection.cache import CachedImage, build_cache, read_cache, read_original
 from inspection.dataset import Box, Sample
 from inspection.imaging import Preprocessing, load_frame
 from inspection.memory import keep_freed_memory
-from inspection.profiles import ModelProfile, Profile, load_profile
+from inspection.profiles import CacheProfile, ModelProfile, Profile, load_profile
 from inspection.progress import report
 from inspection.simulation.cameras import CAMERAS
 from inspection.simulation.defects import KINDS
@@ -78,7 +78,7 @@ def _loader(root: Path, samples: Sequence[Sample]) -> tuple[dict[str, float], di
     measured: dict[str, float] = {}
     ratios: dict[str, float] = {}
     for name, in_memory in (("", True), ("decoding_", False)):
-        times = _steps(profile, _examples(root, samples, profile.preprocessing, in_memory))
+        times = _steps(profile, _examples(root / "small", samples, profile, in_memory))
         memory, ours = (statistics.median(times[key]) for key in ("memory", "loader"))
         measured |= {f"{name}step_memory_ms": memory, f"{name}step_loader_ms": ours}
         ratios[f"{name}step_with_loader_over_memory"] = ours / memory
@@ -109,18 +109,16 @@ def _steps(profile: Profile, examples: Sequence[Example]) -> Times:
 
 def _loading(root: Path, samples: Sequence[Sample]) -> dict[str, float]:
     """An image of 12 megapixels for an epoch of production, from its file and from the cache."""
-    preprocessing = load_profile("production").preprocessing
-    store = LocalStore(root / "store")
-    build_cache(store, samples, preprocessing, root / "large")
-    cached = read_cache(store, samples, preprocessing)
+    profile = load_profile("production")
+    examples = _examples(root / "large", samples, profile)
 
     def original() -> None:
         for sample in samples:
-            load_frame(read_original(root / "large", sample.image_path), preprocessing)
+            load_frame(read_original(root / "large", sample.image_path), profile.preprocessing)
 
     def from_cache() -> None:
-        for sample in samples:
-            cached[sample.image_id].pixels()
+        for example in examples:
+            example.pixels()
 
     times = _in_turns({"original": original, "cached": from_cache})
     return {f"{name}_ms": statistics.median(found) / len(samples) for name, found in times.items()}
@@ -137,7 +135,7 @@ def _production_loader(root: Path, samples: Sequence[Sample]) -> dict[str, float
     profile = load_profile("production")
     preprocessing, size = profile.preprocessing, (profile.preprocessing.height, profile.preprocessing.width)
     frames = FrameDataset(
-        _examples(root, samples, preprocessing, in_memory=False),
+        _examples(root / "small", samples, profile),
         (12, 12),
         change=geometric(profile.augmentation, size),
         flip=profile.augmentation.flip,
@@ -156,30 +154,33 @@ def _production_loader(root: Path, samples: Sequence[Sample]) -> dict[str, float
 
 def _recipe(root: Path, samples: Sequence[Sample]) -> dict[str, float]:
     """A step of our loop and of timm's training script: same network, pictures, batch size and changes."""
-    preprocessing = Preprocessing(height=TIMM_SIZE, width=TIMM_SIZE)
-    examples = _examples(root, samples, preprocessing, in_memory=False)
-    ours, theirs = _our_steps(examples, preprocessing), _timms_steps(root, samples, examples)
+    profile = _as_timm(load_profile("production"))
+    examples = _examples(root / "small", samples, profile)
+    ours, theirs = _our_steps(examples, profile), _timms_steps(root, samples, examples)
     times = _in_turns({"ours": lambda: next(ours), "timm": lambda: next(theirs)})
     return {f"{name}_ms": statistics.median(found) for name, found in times.items()}
 
 
-def _our_steps(examples: Sequence[Example], preprocessing: Preprocessing) -> Iterator[None]:
-    from inspection.learning.loop import Loop
-
-    production = load_profile("production")
+def _as_timm(production: Profile) -> Profile:
+    """The plant's own numbers, but for what a processor cannot do in a minute and what timm does not have."""
     settings = {"batch_size": TIMM_BATCH, "device": "cpu", "precision": "float32", "loader_workers": 0}
-    changes = {"rotation_degrees": 0.0, "noise": 0.0}  # timm has neither
-    profile = production.model_copy(
+    changes = {"rotation_degrees": 0.0, "noise": 0.0}
+    return production.model_copy(
         update={
             "model": ModelProfile(architecture=TIMM_NETWORK),
-            "preprocessing": preprocessing,
+            "preprocessing": Preprocessing(height=TIMM_SIZE, width=TIMM_SIZE),
+            "cache": CacheProfile(short_side=TIMM_SIZE),
             "training": production.training.model_copy(update=settings),
             "augmentation": production.augmentation.model_copy(update=changes),
         }
     )
+
+
+def _our_steps(examples: Sequence[Example], profile: Profile) -> Iterator[None]:
+    from inspection.learning.loop import Loop
+
     loop = Loop(examples, len(KINDS), profile)
     loop.model.train()
-
     while True:
         loop.batches.epoch += 1
         for step, batch in enumerate(loop.loader, start=1):
@@ -257,13 +258,15 @@ def _in_turns(work: dict[str, Callable[[], None]]) -> Times:
 
 
 def _examples(
-    root: Path, samples: Sequence[Sample], preprocessing: Preprocessing, in_memory: bool
+    folder: Path, samples: Sequence[Sample], profile: Profile, in_memory: bool = False
 ) -> list[Example]:
+    """Caches the photographs of a folder as the profile says, and returns what training reads."""
     from inspection.learning.data import make_examples
 
-    store = LocalStore(root / "store")
-    build_cache(store, samples, preprocessing, root / "small")
-    return make_examples(samples, read_cache(store, samples, preprocessing), KINDS, preprocessing, in_memory)
+    store, kept = LocalStore(folder / "store"), profile.cached_preprocessing
+    build_cache(store, samples, kept, folder)
+    cached = read_cache(store, samples, kept)
+    return make_examples(samples, cached, KINDS, profile.preprocessing, in_memory)
 
 
 def _photographs(folder: Path, count: int, size: tuple[int, int]) -> list[Sample]:
