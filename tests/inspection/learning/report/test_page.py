@@ -13,18 +13,29 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_score, r
 
 from inspection.artifacts import get_file, get_record
 from inspection.cache import build_cache
+from inspection.comparison import compare_verdicts
 from inspection.dataset import TrainingData
 from inspection.errors import InsufficientDataError, StoreError
+from inspection.gate import GateResult, Verdict, judge_model
 from inspection.label_noise import InspectorRates
 from inspection.learning.baselines import BaselineResult
 from inspection.learning.controls import train_linear_control
 from inspection.learning.packaging import make_bundle
 from inspection.learning.pipeline import evaluate_model, export_model, train_model
 from inspection.learning.report.beside import Beside
-from inspection.learning.report.details import EvaluationDetails
+from inspection.learning.report.details import EvaluationDetails, RivalResult
 from inspection.learning.report.of_bundle import list_reports, page_of, report_of
-from inspection.learning.report.page import bar, bounds, chance, number, rate, share
-from inspection.learning.results import EvaluationReport
+from inspection.learning.report.page import (
+    PageFacts,
+    bar,
+    bounds,
+    chance,
+    number,
+    rate,
+    render_page,
+    share,
+)
+from inspection.learning.results import EvaluationReport, ExportResult, TrainingResult
 from inspection.metrics import Rate
 from inspection.predictions import read_predictions
 from inspection.rival import Rival
@@ -165,7 +176,7 @@ def test_what_it_was_compared_with_is_told(run: Run) -> None:
     # The same model twice, on the parts that it is said not to have learnt.
     assert (verdicts.parts, verdicts.first_only, verdicts.second_only, verdicts.mid_p) == (28, 0, 0, 1)
     assert "Both models judged the same 28 parts" in text
-    assert "That is no proof of a difference" in text
+    assert "Their verdicts are never different in that." in text
     (baseline,) = details.baselines
     assert baseline.macro_auroc == get_record(run.store, BaselineResult, run.baseline).macro_auroc
     assert f"linear on pixels {baseline.description}" in text
@@ -175,6 +186,67 @@ def test_what_it_was_compared_with_is_told(run: Run) -> None:
     assert details.cap.hidden > 0
     assert f"{len(passed)} test images count as good by an inspector’s word alone" in text
     assert "Inspectors pass 14.5 % of the parts" in text
+
+
+@pytest.mark.parametrize(
+    ("first_only", "second_only", "words"),
+    [
+        (12, 2, "This model is better."),
+        (2, 12, "The production model is better."),
+        (3, 2, "That is no proof of a difference."),
+    ],
+)
+def test_who_is_better_is_said_where_chance_is_ruled_out(
+    run: Run, first_only: int, second_only: int, words: str
+) -> None:
+    counts = np.repeat([[True, False], [False, True]], [first_only, second_only], axis=0)
+    verdicts = compare_verdicts(counts[:, 0], counts[:, 1])
+    rival = RivalResult(bundle="b" * 64, verdicts=verdicts, reason=None)
+    details = run.details(run.first).model_copy(update={"rival": rival})
+    text = Page(render_page(facts(run, details))).text
+    assert f"right {first_only} times and the production model {second_only} times" in text
+    assert words in text
+
+
+def facts(run: Run, details: EvaluationDetails) -> PageFacts:
+    report = run.report(run.first)
+    return PageFacts(
+        export_id=report.export,
+        training=get_record(run.store, TrainingResult, report.training),
+        export=get_record(run.store, ExportResult, report.export),
+        metrics=report.metrics,
+        gate=judge_model(report.metrics, PROFILE.gate, ONTOLOGY.safety_critical_ids),
+        details=details,
+        ontology=ONTOLOGY,
+        plots=dict.fromkeys(report.plots, b"png"),
+        pictures={one.picture: b"jpeg" for one in details.mistakes},
+        predictions=report.predictions,
+        unreadable=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("passed", "Passed The model reaches every limit"),
+        ("failed", "Not passed The model misses at least one limit"),
+        ("insufficient_evidence", "Not enough evidence No limit is missed, but too few"),
+    ],
+)
+def test_each_verdict_is_told_in_words(run: Run, verdict: Verdict, told: str) -> None:
+    of = facts(run, run.details(run.first))
+    gate = GateResult(verdict=verdict, reasons=("it is so",), outcomes=(verdict,))
+    text = Page(render_page(replace(of, gate=gate))).text
+    assert told in text
+    assert "3 more could not be read and are in no figure" in text
+
+
+def test_what_people_wrote_stands_as_text(run: Run) -> None:
+    of = facts(run, run.details(run.first))
+    strange = ONTOLOGY.model_copy(
+        update={"classes": tuple(c.model_copy(update={"label": "<b>x</b>"}) for c in ONTOLOGY.classes)}
+    )
+    assert "<b>x</b>" not in render_page(replace(of, ontology=strange))
 
 
 def test_what_is_missing_is_said_to_be_not_applicable(run: Run) -> None:
