@@ -2,14 +2,12 @@
 
 import dagster as dg
 
+from assets.baselines import train_baseline
 from assets.run_log import progress_in_log
-from inspection.artifacts import get_record
 from inspection.dataset import read_training_data
 from inspection.embeddings import read_manifest
-from inspection.ontology import load_ontology
 from inspection.profiles import load_profile
 from inspection.settings import get_settings
-from inspection.store import open_store
 from resources.artifacts import Artifacts
 
 OWNER = "team:learning"
@@ -62,25 +60,9 @@ def image_embeddings(context: dg.AssetExecutionContext, artifacts: Artifacts) ->
 )
 def light_head(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str]:
     """Trains the baseline that each model is compared with."""
-    from inspection.learning.baselines import BaselineResult
     from inspection.learning.light_head import train_light_head
 
-    settings = get_settings()
-    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
-    data, ontology = read_training_data(settings.dsn("warehouse")), load_ontology(settings.ontology_file)
-    with progress_in_log(context):
-        record = train_light_head(store, data, ontology, profile)
-    result = get_record(store, BaselineResult, record)
-    return dg.MaterializeResult(
-        value=record,
-        metadata={
-            "model": result.description,
-            "macro AUROC": result.macro_auroc,
-            "seconds": result.seconds,
-            "split release": result.split_release,
-            "data fingerprint": result.data_fingerprint,
-        },
-    )
+    return train_baseline(context, get_settings(), train_light_head)
 
 
 embedding_assets = [image_embeddings, light_head]

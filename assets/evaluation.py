@@ -1,19 +1,18 @@
 """Evaluation: how good the exported model is on parts that nothing was learnt or chosen from."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import dagster as dg
 
+from assets.baselines import train_baseline
 from assets.pictures import picture
 from assets.report_tables import baseline_table, metric_table, slice_table
 from assets.run_log import progress_in_log
 from inspection.artifacts import get_record
-from inspection.dataset import TrainingData, read_training_data
+from inspection.dataset import read_training_data
 from inspection.label_noise import read_inspector_rates
-from inspection.ontology import Ontology, load_ontology
-from inspection.profiles import Profile, load_profile
+from inspection.ontology import load_ontology
 from inspection.registry import ModelRegistry
 from inspection.rival import find_rival
 from inspection.settings import get_settings
@@ -39,7 +38,7 @@ def linear_control(context: dg.AssetExecutionContext) -> dg.MaterializeResult[st
     """Trains the control that each model must beat clearly."""
     from inspection.learning.controls import train_linear_control
 
-    return _control(context, train_linear_control)
+    return train_baseline(context, get_settings(), train_linear_control)
 
 
 @dg.asset(
@@ -56,7 +55,9 @@ def shuffled_control(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
     """Trains the control that must have learnt nothing."""
     from inspection.learning.controls import train_shuffled_control
 
-    return _control(context, partial(train_shuffled_control, ray_address=get_settings().ray_address))
+    settings = get_settings()
+    train = partial(train_shuffled_control, ray_address=settings.ray_address)
+    return train_baseline(context, settings, train)
 
 
 @dg.asset(
@@ -160,26 +161,3 @@ def report_metadata(store: ObjectStore, report: str) -> dict[str, Any]:
         "unreadable": result.unreadable,
         "predictions": f"{store.url}/{result.predictions}",
     }
-
-
-def _control(
-    context: dg.AssetExecutionContext, train: Callable[[ObjectStore, TrainingData, Ontology, Profile], str]
-) -> dg.MaterializeResult[str]:
-    from inspection.learning.baselines import BaselineResult
-
-    settings = get_settings()
-    store, profile = open_store(settings.artifacts_url), load_profile(settings.profile)
-    data, ontology = read_training_data(settings.dsn("warehouse")), load_ontology(settings.ontology_file)
-    with progress_in_log(context):
-        record = train(store, data, ontology, profile)
-    result = get_record(store, BaselineResult, record)
-    return dg.MaterializeResult(
-        value=record,
-        metadata={
-            "model": result.description,
-            "macro AUROC": result.macro_auroc,
-            "seconds": result.seconds,
-            "split release": result.split_release,
-            "data fingerprint": result.data_fingerprint,
-        },
-    )
