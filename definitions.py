@@ -5,7 +5,6 @@ from dagster_dlt import DagsterDltResource
 
 from assets.class_balance import balance_checks
 from assets.deployment import deployment_assets, deployment_checks
-from assets.embeddings import embedding_assets
 from assets.evaluation import evaluation_assets, evaluation_checks
 from assets.features import feature_assets, feature_checks
 from assets.gauge import gauge_assets
@@ -32,7 +31,6 @@ defs = Definitions(
         *mart_assets,
         *profile_assets,
         *feature_assets,
-        *embedding_assets,
         *gauge_assets,
         *neighbour_assets,
         *training_assets,

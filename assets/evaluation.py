@@ -29,6 +29,23 @@ MAX_CACHE_FLIPS = 0.02
     owners=[OWNER],
     kinds={"scikit-learn"},
     code_version="1",
+    deps=["image_cache", "image_embeddings"],
+    io_manager_key="record_ids",
+    description="What a logistic regression per class on the embeddings says of the test set "
+    "(a BaselineResult in the object store).",
+)
+def light_head(context: dg.AssetExecutionContext) -> dg.MaterializeResult[str]:
+    """Trains the cheap model that each other one is compared with."""
+    from inspection.learning.light_head import train_light_head
+
+    return train_baseline(context, get_settings(), train_light_head)
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"scikit-learn"},
+    code_version="1",
     deps=["image_cache"],
     io_manager_key="record_ids",
     description="What a linear model on small pixels says of the test set (a BaselineResult in the object "
@@ -137,7 +154,7 @@ def as_cached(test_report: str) -> dg.AssetCheckResult:
 
 
 evaluation_checks = [as_cached]
-evaluation_assets = [linear_control, shuffled_control, test_report, model_variants]
+evaluation_assets = [light_head, linear_control, shuffled_control, test_report, model_variants]
 
 
 def report_metadata(store: ObjectStore, report: str) -> dict[str, Any]:

@@ -1,17 +1,26 @@
-"""Features: what the network sees of each image, decoded once."""
+"""Features: what the network sees of each image, decoded once, and each image as a vector."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 import dagster as dg
 from psycopg2.extras import execute_values
 
 from assets.label_checks import leak_result
+from assets.run_log import progress_in_log
 from assets.tables import table
-from inspection.cache import Unreadable, build_cache
-from inspection.dataset import read_training_data
+from inspection.cache import CacheReport, Unreadable, build_cache
+from inspection.dataset import Sample, read_training_data
+from inspection.embeddings import EmbeddingReport, read_manifest
 from inspection.image_files import CHECK, camera_quality, find_file_leak, record_files
-from inspection.profiles import load_profile
-from inspection.settings import get_settings
+from inspection.profiles import Profile, load_profile
+from inspection.settings import Settings, get_settings
+from inspection.store import ObjectStore
 from inspection.warehouse import transaction
 from resources.artifacts import Artifacts
+
+Metadata = Mapping[str, Any]
 
 GROUP = "features"
 OWNER = "team:learning"
@@ -19,7 +28,8 @@ MAX_UNREADABLE_SHARE = 0.02
 """More unreadable images than this point to a wrong image root or a broken disk, not to bad files."""
 
 
-@dg.asset(
+image_cache = dg.AssetSpec(
+    "image_cache",
     group_name=GROUP,
     owners=[OWNER],
     kinds={"python", "parquet"},
@@ -30,31 +40,39 @@ MAX_UNREADABLE_SHARE = 0.02
         "how sharp and how well exposed it is (shards by day)."
     ),
 )
-def image_cache(artifacts: Artifacts) -> dg.MaterializeResult[None]:
-    """Decodes what is not in the cache yet."""
+image_embeddings = dg.AssetSpec(
+    "image_embeddings",
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"pytorch", "parquet"},
+    code_version="1",
+    deps=[image_cache],
+    description="One vector per image of the training dataset, of a frozen network (shards by day).",
+)
+
+
+@dg.multi_asset(specs=[image_cache, image_embeddings], can_subset=True)
+def image_features(
+    context: dg.AssetExecutionContext, artifacts: Artifacts
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Decodes what is not cached yet and embeds what has no vector yet: both in one pass."""
     settings = get_settings()
-    dsn = settings.dsn("warehouse")
-    data, profile = read_training_data(dsn), load_profile(settings.profile)
-    store, kept = artifacts.open(settings.artifacts_url), profile.cached_preprocessing
-    found = build_cache(store, data.samples, kept, settings.images)
-    record_unreadable(dsn, found.unreadable)
-    record_files(dsn, data.samples, found.files)
-    cameras = camera_quality(data.samples, found.files)
-    return dg.MaterializeResult(
-        metadata={
-            "images": found.images,
-            "added": found.added,
-            "shards written": found.shards,
-            "unreadable": len(found.unreadable),
-            "frame": f"{kept.height} x {kept.width} pixels",
-            "folder": f"{store.url}/{found.folder}",
-            **({"quality by camera": table(cameras)} if cameras else {}),
-        },
-    )
+    store, profile = artifacts.open(settings.artifacts_url), load_profile(settings.profile)
+    samples = read_training_data(settings.dsn("warehouse")).samples
+    with progress_in_log(context):
+        cached, embedded = _update(store, samples, profile, settings, context.selected_asset_keys)
+    if cached is not None:
+        record_unreadable(settings.dsn("warehouse"), cached.unreadable)
+        record_files(settings.dsn("warehouse"), samples, cached.files)
+        metadata = _cache_metadata(store, samples, profile, cached)
+        yield dg.MaterializeResult(asset_key=image_cache.key, metadata=metadata)
+    if embedded is not None:
+        metadata = _embedding_metadata(store, len(samples), embedded)
+        yield dg.MaterializeResult(asset_key=image_embeddings.key, metadata=metadata)
 
 
 @dg.asset_check(
-    asset=image_cache,
+    asset=image_cache.key,
     blocking=True,
     description=f"At most {MAX_UNREADABLE_SHARE:.0%} of the images of the training dataset are unreadable.",
 )
@@ -78,7 +96,7 @@ def mostly_readable() -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset=image_cache,
+    asset=image_cache.key,
     name=CHECK,
     blocking=True,
     description="No content of an image file, by its SHA-256, is on two sides of the split or in two folds.",
@@ -97,7 +115,7 @@ unreadable_images = dg.AssetSpec(
     description="One row per image that reading found missing or damaged, with the reason.",
 )
 
-feature_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [image_cache, unreadable_images]
+feature_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [image_features, unreadable_images]
 feature_checks = [mostly_readable, no_file_on_two_sides]
 
 
@@ -115,3 +133,51 @@ def record_unreadable(dsn: str, images: tuple[Unreadable, ...]) -> None:
             """,
             [(image.image_id, image.image_path, image.reason) for image in images],
         )
+
+
+def _update(
+    store: ObjectStore,
+    samples: Sequence[Sample],
+    profile: Profile,
+    settings: Settings,
+    wanted: AbstractSet[dg.AssetKey],
+) -> tuple[CacheReport | None, EmbeddingReport | None]:
+    if image_embeddings.key not in wanted:
+        return build_cache(store, samples, profile.cached_preprocessing, settings.images), None
+    from inspection.learning.embedding import cache_and_embed, embed_images
+
+    if image_cache.key not in wanted:
+        return None, embed_images(store, samples, profile, settings.ray_address)
+    return cache_and_embed(store, samples, profile, settings.images, settings.ray_address)
+
+
+def _cache_metadata(
+    store: ObjectStore, samples: Sequence[Sample], profile: Profile, found: CacheReport
+) -> Metadata:
+    kept, cameras = profile.cached_preprocessing, camera_quality(samples, found.files)
+    return {
+        "images": found.images,
+        "added": found.added,
+        "shards written": found.shards,
+        "unreadable": len(found.unreadable),
+        "frame": f"{kept.height} x {kept.width} pixels",
+        "folder": f"{store.url}/{found.folder}",
+        **({"quality by camera": table(cameras)} if cameras else {}),
+    }
+
+
+def _embedding_metadata(store: ObjectStore, samples: int, found: EmbeddingReport) -> Metadata:
+    backbone = read_manifest(store, found.digest).backbone
+    return {
+        "images": found.images,
+        "added": found.added,
+        "without": samples - found.images,
+        "shards written": found.shards,
+        "images per second": found.images_per_second,
+        "backbone": backbone.architecture,
+        "weights": backbone.weights,
+        "weights SHA-256": backbone.weights_sha256,
+        "dimensions": backbone.dimensions,
+        "digest": found.digest,
+        "folder": f"{store.url}/embeddings/{found.digest}",
+    }

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.embeddings import image_embeddings
+from assets.features import image_cache, image_embeddings
 from assets.label_checks import leak_result
 from assets.pictures import inline_picture
 from assets.run_log import progress_in_log
@@ -32,7 +32,7 @@ DOUBTS_DRAWN = 12
 
 
 @dg.asset_check(
-    asset=image_embeddings,
+    asset=image_embeddings.key,
     name=CHECK,
     blocking=True,
     description="No photograph is on two sides of the split or in two folds as copies that were encoded "
@@ -58,7 +58,7 @@ def no_near_duplicates_across_splits(artifacts: Artifacts) -> dg.AssetCheckResul
     owners=[OWNER],
     kinds={"scikit-learn", "postgres"},
     code_version="1",
-    deps=[image_embeddings],
+    deps=[image_cache, image_embeddings],
     description="One row per image and class whose label a head that has not seen the image doubts "
     "(features.label_error_candidates); for people to look at, nothing is changed by it.",
 )
@@ -94,7 +94,7 @@ def label_error_candidates(
     owners=[OWNER],
     kinds={"postgres"},
     code_version="1",
-    deps=[image_embeddings],
+    deps=[image_cache, image_embeddings],
     description="One row per image with its embedding, indexed for nearest neighbours by pgvector "
     "(features.image_embeddings); `vqi similar` reads it.",
 )

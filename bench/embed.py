@@ -17,7 +17,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from inspection.cache import build_cache, cached_hashes
+from inspection.cache import build_cache, cached_days
 from inspection.dataset import Sample
 from inspection.imaging import Preprocessing
 from inspection.profiles import EmbeddingProfile, load_profile
@@ -117,7 +117,7 @@ def _compare(
 
     store, embedder = LocalStore(folder / "store"), Embedder(profile)
     build_cache(store, samples, cache, folder)
-    hashes = cached_hashes(store, samples, cache)
+    days = list(cached_days(store, samples, cache))
     frames = [image.frame for image in read_cache(store, samples, cache).values()]
     size = profile.batch_size
     tensors = [embedder.prepare(frames[n : n + size]) for n in range(0, len(frames), size)]
@@ -134,7 +134,7 @@ def _compare(
             embedder.forward(images)
         middle = perf_counter()
         name = f"{profile.architecture}-{number}"  # each round begins with nothing
-        update_embeddings(store, samples, hashes, name, embedder.backbone, "", embed)
+        update_embeddings(store, days, len(samples), name, embedder.backbone, "", embed)
         bare.append(len(samples) / (middle - start))
         ours.append(len(samples) / (perf_counter() - middle))
         report(f"rounds of {profile.architecture}", number + 1, rounds)

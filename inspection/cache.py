@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -177,10 +177,27 @@ def read_original(root: Path, image_path: str) -> bytes:
         raise NotAnImageError("the path is a circle of links") from error
 
 
+Day = tuple[str, dict[str, str]]
+"""A day, ``YYYY-MM-DD``, and the SHA-256 of the original file of each wanted image in its shard, by id."""
+
+
 def build_cache(
     store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing, image_root: Path
 ) -> CacheReport:
-    """Brings the cache up to date with the samples.
+    """Brings the cache up to date with the samples: `build_days`, to its end."""
+    days = build_days(store, samples, preprocessing, image_root)
+    while True:
+        try:
+            next(days)
+        except StopIteration as end:
+            found: CacheReport = end.value
+            return found
+
+
+def build_days(
+    store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing, image_root: Path
+) -> Generator[Day, None, CacheReport]:
+    """Brings the cache up to date with the samples, and yields each day once its shard is there.
 
     A day's shard is written whole or not at all, and the manifest after all shards: who was killed goes on
     where it was, and no image that stands in a shard is decoded again.
@@ -214,9 +231,11 @@ def build_cache(
                 store.put(shard_key(folder, day), data)
                 written[day] = describe(len(known), data)
             added += len(known) - before
-            files |= {s.image_id: known[s.image_id] for s in wanted if s.image_id in known}
+            found = {s.image_id: known[s.image_id] for s in wanted if s.image_id in known}
+            files |= found
             images += len(wanted)
             report("image cache", images, total, f"{len(unreadable)} unreadable")
+            yield day, {image_id: facts.sha256 for image_id, facts in found.items()}
     update_manifest(store, preprocessing, written)
     return CacheReport(folder, len(files), added, len(written), tuple(unreadable), files)
 
@@ -260,22 +279,21 @@ def read_day(
         yield CachedImage(**{**row, "window": tuple(row["window"])})
 
 
-def cached_hashes(
-    store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing
-) -> dict[str, str]:
-    """Returns the SHA-256 of the original file by image id, of those samples that are in the cache.
+def cached_days(store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing) -> Iterator[Day]:
+    """Yields the days of the samples, with what the cache has of them.
 
     Raises:
         StoreError: a shard is damaged.
     """
-    folder, found = cache_folder(preprocessing), dict[str, str]()
+    folder = cache_folder(preprocessing)
     present = list_shards(store, folder)
     for day, wanted in by_day(samples).items():
+        hashes: dict[str, str] = {}
         if day in present:
             names = {sample.image_id for sample in wanted}
             rows = read_rows(store, shard_key(folder, day), ("image_id", "sha256"), names)
-            found |= {row["image_id"]: row["sha256"] for row in rows}
-    return found
+            hashes = {row["image_id"]: row["sha256"] for row in rows}
+        yield day, hashes
 
 
 def encode_frame(pixels: Pixels) -> bytes:

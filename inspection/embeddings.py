@@ -11,7 +11,8 @@ that are there, a run has not ended, and nothing is read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from time import perf_counter
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inspection.cache import Day
 from inspection.cache_manifest import cache_digest
 from inspection.dataset import Sample, by_day
 from inspection.errors import InsufficientDataError, StoreError
@@ -110,8 +112,8 @@ class Row(NamedTuple):
     vector: Vectors
 
 
-Embed = Callable[[Sequence[Order]], Iterable[Row]]
-"""Makes the vectors of orders, in their order."""
+Embed = Callable[[Iterable[Order]], Iterable[Row]]
+"""Makes the vectors of orders, in their order; may take up orders ahead of what it has made."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,8 @@ def embedding_digest(profile: Profile) -> str:
 
 def update_embeddings(
     store: ObjectStore,
-    samples: Iterable[Sample],
-    hashes: Mapping[str, str],
+    days: Iterable[Day],
+    images: int,
     digest: str,
     backbone: Backbone,
     cache: str,
@@ -157,11 +159,12 @@ def update_embeddings(
 ) -> EmbeddingReport:
     """Brings the embeddings up to date with the image cache.
 
+    Days are taken up as `embed` asks for them: the cache may be built meanwhile.
+
     Args:
         store: takes the shards.
-        samples: images that shall have a vector.
-        hashes: SHA-256 of the original file by image id, of those that are in the cache; the others
-            cannot have a vector.
+        days: what is in the cache, of the images that shall have a vector.
+        images: how many shall have one, for who watches.
         digest: names the embeddings.
         backbone: what `embed` runs.
         cache: digest of the image cache.
@@ -170,31 +173,38 @@ def update_embeddings(
     Raises:
         StoreError: an image left the cache meanwhile.
     """
-    begin = perf_counter()
-    wanted = {
-        day: [s.image_id for s in of_day if s.image_id in hashes] for day, of_day in by_day(samples).items()
-    }
-    orders: list[Order] = []
+    begin, added, there_already, written = perf_counter(), 0, 0, 0
     shards = _earlier(store, digest, backbone)
-    for day, ids in wanted.items():
-        there, shards[day] = _survey(store, digest, day, backbone)
-        missing = tuple(image for image in sorted(ids) if there.get(image) != hashes[image])
-        orders += [Order(day, missing)] if missing else []
-    total, added = sum(len(order.image_ids) for order in orders), 0
-    made = iter(embed(orders))
-    for order in orders:
-        kept = {row.image_id: row for row in _kept(store, digest, order.day, backbone)}
-        for image_id in order.image_ids:
-            row = next(made, None)
-            if row is None or row.image_id != image_id:
-                raise StoreError(f"{image_id} left the image cache meanwhile: materialize it again")
-            kept[image_id] = row
-            added += 1
-            report("embeddings", added, total, f"{added / (perf_counter() - begin):.0f} images/s")
-        shards[order.day] = _put(store, digest, order.day, kept.values(), backbone)
+    waiting: deque[Order] = deque()
+
+    def orders() -> Iterator[Order]:
+        nonlocal there_already
+        for day, hashes in days:
+            there, shards[day] = _survey(store, digest, day, backbone)
+            missing = tuple(image for image in sorted(hashes) if there.get(image) != hashes[image])
+            there_already += len(hashes) - len(missing)
+            if missing:
+                waiting.append(Order(day, missing))
+                yield waiting[-1]
+
+    made: list[Row] = []
+    for row in embed(orders()):
+        order = waiting[0]
+        _check(order, len(made), row)
+        made.append(row)
+        added += 1
+        speed = f"{added / (perf_counter() - begin):.0f} images/s"
+        report("embeddings", there_already + added, images, speed)
+        if len(made) == len(order.image_ids):
+            rows = {row.image_id: row for row in (*_kept(store, digest, order.day, backbone), *made)}
+            shards[order.day] = _put(store, digest, order.day, rows.values(), backbone)
+            waiting.popleft()
+            made.clear()
+            written += 1
+    if waiting:
+        _check(waiting[0], len(made), None)
     _put_manifest(store, digest, backbone, cache, shards)
-    images = sum(len(ids) for ids in wanted.values())
-    return EmbeddingReport(digest, images, added, len(orders), perf_counter() - begin)
+    return EmbeddingReport(digest, there_already + added, added, written, perf_counter() - begin)
 
 
 def read_manifest(store: ObjectStore, digest: str) -> Manifest:
@@ -245,6 +255,13 @@ def read_embeddings(store: ObjectStore, samples: Iterable[Sample], digest: str) 
     for number, image_id in enumerate(image_ids):
         vectors[number] = found[image_id]
     return Embeddings(image_ids, vectors)
+
+
+def _check(order: Order, number: int, row: Row | None) -> None:
+    """Refuses another row than the one of an order that is due."""
+    image_id = order.image_ids[number]
+    if row is None or row.image_id != image_id:
+        raise StoreError(f"{image_id} left the image cache meanwhile: materialize it again")
 
 
 def _survey(

@@ -11,14 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms import v2
 
 from inspection.cache import CachedImage
 from inspection.dataset import Box, Sample, check_classes
-from inspection.imaging import Pixels, Preprocessing, resized, to_tensor
-from inspection.learning.augmentation import View, changed, flipped, visible_share, windowed
+from inspection.imaging import Pixels, Preprocessing, resized
+from inspection.learning.augmentation import Geometric, Matrix, cropped, moved, seen, visible_share, windowed
 
 Floats = NDArray[np.float32]
+
+MOST_SHRUNK = 1.5
+"""Beyond this a linear filter leaves out pixels, and area averaging brings a frame to its size first."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,13 @@ class Example:
     """One training image.
 
     Attributes:
-        frame: uint8 RGB [H, W, 3], or the cached JPEG of it.
+        frame: uint8 RGB [h, w, 3], or the cached JPEG of it; it may be kept larger than `size`.
         targets: 1 for each class that the image shows, float32 [C].
         boxes: left, top, right, bottom in pixels of the frame, float32 [K, 4].
         box_classes: index of the class of each box, int64 [K].
         weight: of the image in the loss.
+        size: rows and columns, H and W, of the frame as the network sees it, in which the boxes lie.
         repeats: how often it stands in an epoch of training.
-        size: rows and columns that a cached frame is brought to, those of the boxes' frame; None where it
-            is kept so.
     """
 
     frame: Pixels | CachedImage
@@ -41,13 +42,30 @@ class Example:
     boxes: Floats
     box_classes: NDArray[np.int64]
     weight: float
+    size: tuple[int, int]
     repeats: int = 1
-    size: tuple[int, int] | None = None
+
+    def decoded(self) -> Pixels:
+        """Returns the frame as it is kept, decoded if need be."""
+        return self.frame.pixels() if isinstance(self.frame, CachedImage) else self.frame
 
     def pixels(self) -> Pixels:
-        """Returns the frame, decoded if need be, as the network sees it."""
-        found = self.frame.pixels() if isinstance(self.frame, CachedImage) else self.frame
-        return found if self.size is None else resized(found, *self.size)
+        """Returns the frame as the network sees it: uint8 RGB [H, W, 3]."""
+        return resized(self.decoded(), *self.size)
+
+    def changed(self, change: Matrix, size: tuple[int, int]) -> Pixels:
+        """Returns what a change makes of the frame as the network sees it.
+
+        Args:
+            change: takes a place of that frame to its new one.
+            size: rows and columns of the result.
+        """
+        pixels = self.decoded()
+        if pixels.shape[0] > MOST_SHRUNK * self.size[0] or pixels.shape[1] > MOST_SHRUNK * self.size[1]:
+            pixels = resized(pixels, *self.size)
+        # To its size and changed in one step: the first alone takes as long as to decode it.
+        to_size = cropped(0, 0, pixels.shape[1], pixels.shape[0], self.size)
+        return seen(pixels, change @ to_size, size)
 
 
 class Item(NamedTuple):
@@ -64,7 +82,7 @@ class Batch(NamedTuple):
     """What a training step takes.
 
     Attributes:
-        images: normalised, float32 [N, 3, H, W].
+        images: uint8 RGB [N, H, W, 3]: a quarter of the bytes that go to a GPU, where they are normalised.
         targets: float32 [N, C].
         known: 0 where the target is not known, float32 [N, C].
         cells: 1 for each cell of the activation grid that a box of the class touches, float32 [N, C, h, w].
@@ -109,7 +127,7 @@ def make_examples(
         boxes, kept = frame_boxes(sample.boxes, image, preprocessing)
         named = np.array([number[sample.boxes[index].defect_class] for index in kept], np.int64)
         size = (preprocessing.height, preprocessing.width)
-        example = Example(image, targets, boxes, named, sample.sample_weight, sample.repeats, size)
+        example = Example(image, targets, boxes, named, sample.sample_weight, size, sample.repeats)
         examples.append(replace(example, frame=example.pixels()) if in_memory else example)
     return examples
 
@@ -171,10 +189,8 @@ class FrameDataset(Dataset[Item]):
         examples: Sequence[Example],
         grid: tuple[int, int],
         *,
-        change: v2.Transform | None = None,
+        change: Geometric | None = None,
         window: tuple[int, int] | None = None,
-        room: tuple[int, int] | None = None,
-        flip: float = 0.0,
         minimum_visible: float = 0.0,
     ) -> None:
         """Makes the dataset.
@@ -182,16 +198,13 @@ class FrameDataset(Dataset[Item]):
         Args:
             examples: what is in it.
             grid: rows and columns of the activation maps.
-            change: random geometric change to image and boxes, from `augmentation.geometric`.
-            window: rows and columns of the piece to show; None shows the whole frame.
-            room: of the piece around the window that is changed; None changes the whole frame.
-            flip: probability of a flip each way; of the piece, which comes to the same and is cheaper.
+            change: random change to what is shown, from `augmentation.geometric`.
+            window: rows and columns of the piece of a frame to show; None shows the whole frame.
             minimum_visible: a defect of whose box less than this share is left, or nothing, loses its
                 label.
         """
         self.examples, self.grid, self.change = examples, grid, change
-        self.window, self.room = window, room
-        self.flip, self.minimum_visible = flip, minimum_visible
+        self.window, self.minimum_visible = window, minimum_visible
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -200,33 +213,31 @@ class FrameDataset(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         """Returns one example, changed."""
         example = self.examples[index]
-        view = View(example.pixels(), example.boxes)
-        if self.change is not None:
-            if self.room is not None:
-                view = windowed(view, self.room)
-            view = changed(view, self.change)
-        if self.window is not None:
-            view = windowed(view, self.window)
-        if self.flip:
-            view = flipped(view, self.flip)
-        size = view.pixels.shape[:2]
-        share = visible_share(view.boxes, size)
-        seen = (share > 0) & (share >= self.minimum_visible)
+        frame, boxes = example.size, example.boxes
+        size = self.window or frame
+        if self.window is None and self.change is None:
+            pixels = example.pixels()
+        else:
+            place = np.eye(3) if self.window is None else windowed(boxes, frame, self.window)
+            place = place if self.change is None else self.change.draw() @ place
+            pixels, boxes = example.changed(place, size), moved(boxes, place)
+        share = visible_share(boxes, size)
+        left = (share > 0) & (share >= self.minimum_visible)
         limits = np.array([size[1], size[0]] * 2, np.float32)
-        box_classes, boxes = example.box_classes, np.clip(view.boxes, 0, limits)
+        box_classes, boxes = example.box_classes, np.clip(boxes, 0, limits)
         targets, known = example.targets.copy(), np.ones_like(example.targets)
-        targets[list(set(box_classes.tolist()) - set(box_classes[seen].tolist()))] = 0
+        targets[list(set(box_classes.tolist()) - set(box_classes[left].tolist()))] = 0
         if self.window is not None:  # a defect that nobody located may be outside the window
             known[(example.targets > 0) & ~np.isin(np.arange(len(targets)), box_classes)] = 0
-        cells = touched_cells(boxes[seen], box_classes[seen], len(targets), size, self.grid)
-        return Item(view.pixels, targets, known, cells, example.weight)
+        cells = touched_cells(boxes[left], box_classes[left], len(targets), size, self.grid)
+        return Item(pixels, targets, known, cells, example.weight)
 
 
-def collate(items: Sequence[Item], preprocessing: Preprocessing) -> Batch:
-    """Makes a batch of items, through the one path from pixels to tensor."""
+def collate(items: Sequence[Item]) -> Batch:
+    """Makes a batch of items."""
     pixels, targets, known, cells, weights = zip(*items, strict=True)
     return Batch(
-        torch.from_numpy(to_tensor(np.stack(pixels), preprocessing)),
+        torch.from_numpy(np.stack(pixels)),
         torch.from_numpy(np.stack(targets)),
         torch.from_numpy(np.stack(known)),
         torch.from_numpy(np.stack(cells)),

@@ -6,8 +6,10 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +17,7 @@ import torch
 from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
-from inspection.cache import cached_hashes, read_day
+from inspection.cache import CacheReport, Day, build_days, cached_days, read_day
 from inspection.cache_manifest import cache_digest
 from inspection.dataset import Sample
 from inspection.embeddings import (
@@ -131,6 +133,45 @@ def embed_images(
     Raises:
         SettingsError: as `Embedder`.
     """
+    days = cached_days(store, samples, profile.cached_preprocessing)
+    return _embed_days(store, days, len(samples), profile, ray_address)
+
+
+def cache_and_embed(
+    store: ObjectStore,
+    samples: Sequence[Sample],
+    profile: Profile,
+    image_root: Path,
+    ray_address: str | None = None,
+) -> tuple[CacheReport, EmbeddingReport]:
+    """Brings image cache and embeddings up to date in one pass over the days.
+
+    While the network has a day's images, the originals of the next days are decoded. The same shards come
+    out as of `build_cache` and `embed_images`, one after the other.
+
+    Args:
+        store: takes both.
+        samples: images that shall be in both.
+        profile: gives the network and the cache.
+        image_root: folder of the originals.
+        ray_address: of a Ray cluster that embeds, once the cache is there; None does it here.
+
+    Raises:
+        SettingsError: as `Embedder`.
+        StoreError: the store refuses, or what stands in it is damaged.
+    """
+    cached: list[CacheReport] = []
+
+    def days() -> Iterator[Day]:
+        cached.append((yield from build_days(store, samples, profile.cached_preprocessing, image_root)))
+
+    embedded = _embed_days(store, days(), len(samples), profile, ray_address)
+    return cached[0], embedded
+
+
+def _embed_days(
+    store: ObjectStore, days: Iterable[Day], images: int, profile: Profile, ray_address: str | None
+) -> EmbeddingReport:
     settings, cache = profile.embedding, profile.cached_preprocessing
     embedder = Embedder(settings if ray_address is None else settings.model_copy(update={"device": "cpu"}))
     if ray_address is None:
@@ -139,9 +180,8 @@ def embed_images(
         from inspection.learning.ray_embedding import embed_on_ray
 
         embed = partial(embed_on_ray, ray_address, settings, embedder.backbone, store.url, cache)
-    hashes = cached_hashes(store, samples, cache)
     digest, name = embedding_digest(profile), cache_digest(cache)
-    return update_embeddings(store, samples, hashes, digest, embedder.backbone, name, embed)
+    return update_embeddings(store, days, images, digest, embedder.backbone, name, embed)
 
 
 def embed_here(
@@ -182,10 +222,15 @@ def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:
     """Makes the next item in a thread while the caller works on this one."""
+    context = copy_context()  # who listens for progress here, listens there too
+
+    def following() -> T | None:
+        return next(items, None)
+
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
+        coming = pool.submit(context.run, following)
         while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
+            coming = pool.submit(context.run, following)
             yield item
 
 

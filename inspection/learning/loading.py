@@ -6,13 +6,11 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from inspection.imaging import Preprocessing
 from inspection.learning.data import Batch, FrameDataset, Item, collate
 from inspection.learning.workers import ALONE, Workers
 
@@ -90,14 +88,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def training_loader(
-    frames: FrameDataset, batches: EpochBatches, preprocessing: Preprocessing, processes: int, pin: bool
+    frames: FrameDataset, batches: EpochBatches, processes: int, pin: bool
 ) -> DataLoader[Batch]:
     """Returns what loads the batches of an epoch; set `batches.epoch` before each.
 
     Args:
         frames: what is shown.
         batches: in which order.
-        preprocessing: makes tensors of frames.
         processes: that load beside the loop, at most one for each core; 0 loads in it.
         pin: keep batches where a GPU can fetch them while it computes.
     """
@@ -110,14 +107,14 @@ def training_loader(
         pin_memory=pin,
         # One of its own: how often it draws depends on whether its processes are new.
         generator=torch.Generator().manual_seed(batches.seed),
-        collate_fn=partial(collate, preprocessing=preprocessing),
+        collate_fn=collate,
     )
 
 
-def frame_loader(frames: FrameDataset, preprocessing: Preprocessing, batch_size: int) -> DataLoader[Batch]:
+def frame_loader(frames: FrameDataset, batch_size: int) -> DataLoader[Batch]:
     """Returns what loads all frames in order."""
     return DataLoader(
         frames,  # type: ignore[arg-type]  # of items, of which collate makes batches
         batch_size=batch_size,
-        collate_fn=partial(collate, preprocessing=preprocessing),
+        collate_fn=collate,
     )

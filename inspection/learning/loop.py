@@ -14,7 +14,7 @@ from timm.scheduler.cosine_lr import CosineLRScheduler
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
 from torch import Tensor
 
-from inspection.learning.augmentation import geometric, photometric, turning_room
+from inspection.learning.augmentation import geometric, photometric
 from inspection.learning.data import Batch, Example, FrameDataset
 from inspection.learning.loading import EpochBatches, training_loader
 from inspection.learning.losses import box_loss, label_loss, positive_weights
@@ -63,7 +63,6 @@ class Loop:
         self.loader = training_loader(
             _frames(examples, self.model, profile),
             self.batches,
-            profile.preprocessing,
             settings.loader_workers,
             pin=self.device.type == "cuda",
         )
@@ -165,7 +164,6 @@ class Loop:
     def _loss(self, batch: Batch) -> Tensor:
         images, targets, known, cells, weights = (part.to(self.device, non_blocking=True) for part in batch)
         images = photometric(images, self.profile.augmentation, self.profile.preprocessing)
-        images = images.contiguous(memory_format=torch.channels_last)
         half = PRECISIONS.get(self.profile.training.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             maps = self.forward(images)
@@ -189,14 +187,11 @@ class Loop:
 def _frames(examples: Sequence[Example], model: DefectNet, profile: Profile) -> FrameDataset:
     size = (profile.preprocessing.height, profile.preprocessing.width)
     shown = profile.training.window or size
-    room = turning_room(shown, profile.augmentation.rotation_degrees, size)
     return FrameDataset(
         examples,
         grid_size(model, *shown),
-        change=geometric(profile.augmentation, room if profile.training.window else size),
-        flip=profile.augmentation.flip,
+        change=geometric(profile.augmentation, shown),
         window=profile.training.window,
-        room=room if profile.training.window else None,
         minimum_visible=profile.augmentation.minimum_visible,
     )
 

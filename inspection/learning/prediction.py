@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inspection.imaging import Preprocessing
+from inspection.learning.augmentation import normalised
 from inspection.learning.data import Example, FrameDataset
 from inspection.learning.loading import frame_loader
 from inspection.learning.model import DefectNet, pool
@@ -34,8 +35,9 @@ def predict_logits(
     found = [torch.zeros(0, model.head.out_channels, device=device)]
     own = FrameDataset(workers.share(examples), (1, 1))
     with torch.inference_mode():
-        for batch in frame_loader(own, preprocessing, batch_size):
-            found.append(pool(model(batch.images.to(device)).float()))
+        for batch in frame_loader(own, batch_size):
+            images = normalised(batch.images.to(device), preprocessing)
+            found.append(pool(model(images).float()))
     return _array(workers.gathered(torch.cat(found), len(examples)))
 
 

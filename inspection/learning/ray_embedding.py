@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ def embed_on_ray(
     backbone: Backbone,
     store_url: str,
     cache: Preprocessing,
-    orders: Sequence[Order],
+    orders: Iterable[Order],
 ) -> Iterator[Row]:
     """Embeds what is ordered, as `embedding.embed_here` does; the same rows in the same order.
 
@@ -42,7 +42,8 @@ def embed_on_ray(
     Raises:
         SettingsError: the network shall run on GPUs, and the cluster has none.
     """
-    if not orders:
+    wanted = list(orders)
+    if not wanted:
         return
     with _connected(address):
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -55,7 +56,7 @@ def embed_on_ray(
         actors = gpus if profile.device == "cuda" else max(1, cores - 1)
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         images = (
-            ray.data.from_items([order._asdict() for order in orders], override_num_blocks=len(orders))
+            ray.data.from_items([order._asdict() for order in wanted], override_num_blocks=len(wanted))
             .flat_map(_Reader(store_url, cache))
             .map_batches(
                 _Actor,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 from psycopg2.extras import execute_values
 
-from assets import embeddings, features
+from assets import evaluation, features
 from inspection.artifacts import get_record
 from inspection.learning.baselines import BaselineResult, read_baseline_predictions
 from inspection.settings import Settings
@@ -51,29 +52,57 @@ def toy(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"ontology": ontology, "profile": str(own)})
 
 
-def test_the_cache_the_vectors_and_the_baseline(toy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (features, embeddings):
-        monkeypatch.setattr(module, "get_settings", lambda: toy)
-
+def materialize(*chosen: str) -> dg.ExecuteInProcessResult:
+    """Materializes assets, as those who choose them in the UI do."""
     with dg.DagsterInstance.ephemeral() as instance:
-        made = [features.image_cache, *embeddings.embedding_assets]
-        result = dg.materialize(
-            made, instance=instance, resources={"artifacts": Artifacts(), "record_ids": RecordIds()}
+        return dg.materialize(
+            [features.image_features, evaluation.light_head],
+            selection=dg.AssetSelection.assets(*chosen),
+            instance=instance,
+            resources={"artifacts": Artifacts(), "record_ids": RecordIds()},
         )
 
-    (event,) = result.asset_materializations_for_node("image_embeddings")
-    told = {name: value.value for name, value in event.metadata.items()}
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    (found,) = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(asset)
+    ]
+    return {name: value.value for name, value in found.metadata.items()}
+
+
+def test_the_cache_the_vectors_and_the_baseline(toy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (features, evaluation):
+        monkeypatch.setattr(module, "get_settings", lambda: toy)
+
+    result = materialize("image_cache", "image_embeddings", "light_head")
+
+    told = metadata(result, "image_embeddings")
     store = open_store(toy.artifacts_url)
     assert (told["images"], told["added"], told["without"], told["shards written"]) == (54, 54, 0, 2)
     assert (told["backbone"], told["weights"], told["dimensions"]) == ("resnet10t", "random, seed 0", 512)
     assert told["folder"] == f"{store.url}/embeddings/{told['digest']}"
     assert len(store.list(f"embeddings/{told['digest']}/")) == 3
 
-    (event,) = result.asset_materializations_for_node("light_head")
-    record = get_record(store, BaselineResult, str(event.metadata["record"].value))
+    told = metadata(result, "light_head")
+    record = get_record(store, BaselineResult, told["record"])
     ids, found = read_baseline_predictions(store, record)
     assert ids == tuple(f"test-{n:03}" for n in range(12))
     assert found.shape == (12, len(CLASSES))
-    assert event.metadata["macro AUROC"].value == record.macro_auroc
+    assert told["macro AUROC"] == record.macro_auroc
     assert record.macro_auroc is not None
     assert record.macro_auroc > 0.8  # the marks are coloured: random features see them
+
+
+def test_each_can_be_made_without_the_other(toy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "get_settings", lambda: toy)
+    store = open_store(toy.artifacts_url)
+
+    assert metadata(materialize("image_cache"), "image_cache")["added"] == 54
+    assert store.list("embeddings/") == []
+    apart = materialize("image_embeddings")
+    assert metadata(apart, "image_embeddings")["added"] == 54
+    assert len(apart.get_asset_materialization_events()) == 1
+    again = materialize("image_cache", "image_embeddings")
+    assert [metadata(again, name)["added"] for name in ("image_cache", "image_embeddings")] == [0, 0]

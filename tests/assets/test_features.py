@@ -54,12 +54,13 @@ def make(
     def run() -> tuple[Mapping[str, Any], dg.AssetCheckEvaluation]:
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                [features.image_cache, features.mostly_readable],
+                [features.image_features, features.mostly_readable],
+                selection=dg.AssetSelection.assets("image_cache"),
                 instance=instance,
                 resources=RESOURCES,
                 raise_on_error=False,
             )
-        (event,) = result.asset_materializations_for_node("image_cache")
+        (event,) = result.asset_materializations_for_node("image_features")
         (check,) = result.get_asset_check_evaluations()
         assert check.check_name == "mostly_readable"
         return {name: value.value for name, value in event.metadata.items()}, check
@@ -168,9 +169,14 @@ def test_a_copy_of_a_training_image_in_the_test_set_stops_the_run(
         )
 
     def check() -> dg.AssetCheckEvaluation:
-        chosen = [features.image_cache, features.no_file_on_two_sides]
         with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(chosen, instance=instance, resources=RESOURCES, raise_on_error=False)
+            result = dg.materialize(
+                [features.image_features, features.no_file_on_two_sides],
+                selection=dg.AssetSelection.assets("image_cache"),
+                instance=instance,
+                resources=RESOURCES,
+                raise_on_error=False,
+            )
         (found,) = result.get_asset_check_evaluations()
         return found
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from psycopg2.extras import execute_values
 
-from assets import embeddings, features, neighbours
+from assets import features, neighbours
 from inspection.near_duplicates import CHECK
 from inspection.settings import Settings
 from inspection.warehouse import transaction
@@ -29,8 +29,7 @@ from tests.inspection.test_dataset import MARTS
 COUNT = 60
 EMBEDDING = {"architecture": "resnet10t", "pretrained": "none", "height": 64, "width": 96}
 ASSETS = [
-    features.image_cache,
-    embeddings.image_embeddings,
+    features.image_features,
     neighbours.no_near_duplicates_across_splits,
     neighbours.label_error_candidates,
     neighbours.embedding_index,
@@ -84,7 +83,7 @@ def plant(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
 def make(settings: Settings) -> tuple[dict[str, Mapping[str, Any]], dg.AssetCheckEvaluation]:
     """Materializes; returns the metadata of each asset that was made, and what the check says."""
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
-        for module in (features, embeddings, neighbours):
+        for module in (features, neighbours):
             patch.setattr(module, "get_settings", lambda: settings)
         result = dg.materialize(
             ASSETS, instance=instance, resources={"artifacts": Artifacts()}, raise_on_error=False
@@ -145,4 +144,4 @@ def test_a_wrong_label_is_a_candidate_and_a_copy_stops_what_follows(plant: Setti
 def test_training_waits_for_the_check() -> None:
     from assets.training import trained_model
 
-    assert embeddings.image_embeddings.key in trained_model.asset_deps[trained_model.key]
+    assert features.image_embeddings.key in trained_model.asset_deps[trained_model.key]

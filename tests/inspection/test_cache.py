@@ -263,7 +263,7 @@ def test_the_cached_frame_is_close_to_the_loaded_one(store: LocalStore, root: Pa
     expected = load_frame((root / wanted.image_path).read_bytes(), FRAME).pixels
     assert pixels.shape == expected.shape
     assert pixels.dtype == np.uint8
-    assert np.abs(pixels.astype(int) - expected).mean() < 3  # the noise of the picture is 12 and more
+    assert np.abs(pixels.astype(int) - expected).mean() < 4  # the noise of the picture is 12 and more
 
 
 def test_colours_keep_their_place() -> None:

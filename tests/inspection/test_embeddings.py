@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inspection.dataset import Sample
+from inspection.cache import Day
+from inspection.dataset import Sample, by_day
 from inspection.embeddings import (
     Backbone,
     EmbeddingReport,
@@ -52,7 +53,7 @@ class Machine:
         self.hashes, self.backbone, self.breaks = hashes, backbone, breaks
         self.asked: list[str] = []
 
-    def __call__(self, orders: Sequence[Order]) -> Iterator[Row]:
+    def __call__(self, orders: Iterable[Order]) -> Iterator[Row]:
         for order in orders:
             if order.day == self.breaks:
                 raise RuntimeError("out of memory")
@@ -67,6 +68,12 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path)
 
 
+def days(samples: Sequence[Sample], hashes: dict[str, str]) -> Iterator[Day]:
+    """Returns what a cache has of samples."""
+    for day, found in by_day(samples).items():
+        yield day, {s.image_id: hashes[s.image_id] for s in found if s.image_id in hashes}
+
+
 def update(
     store: LocalStore,
     samples: Sequence[Sample] = SAMPLES,
@@ -75,7 +82,8 @@ def update(
     breaks: str = "",
 ) -> tuple[EmbeddingReport, list[str]]:
     machine = Machine(hashes, backbone, breaks)
-    return update_embeddings(store, samples, hashes, "d1", backbone, "cache-1", machine), machine.asked
+    found = update_embeddings(store, days(samples, hashes), len(samples), "d1", backbone, "cache-1", machine)
+    return found, machine.asked
 
 
 def test_a_row_for_each_image_by_day(store: LocalStore) -> None:
@@ -155,11 +163,11 @@ def test_an_image_that_is_not_in_the_cache_has_no_vector(store: LocalStore) -> N
 
 @pytest.mark.parametrize("gone", "abcd")
 def test_an_image_that_leaves_the_cache_meanwhile_stops_the_run(store: LocalStore, gone: str) -> None:
-    def embed(orders: Sequence[Order]) -> Iterator[Row]:
+    def embed(orders: Iterable[Order]) -> Iterator[Row]:
         return (row for row in Machine(HASHES, FIRST)(orders) if row.image_id != gone)
 
     with pytest.raises(StoreError, match=f"{gone} left the image cache"):
-        update_embeddings(store, SAMPLES, HASHES, "d1", FIRST, "cache-1", embed)
+        update_embeddings(store, days(SAMPLES, HASHES), 4, "d1", FIRST, "cache-1", embed)
     assert not store.exists("embeddings/d1/manifest.json")
 
 
@@ -259,3 +267,23 @@ def test_progress_counts_images(store: LocalStore) -> None:
     with listening(lambda task, done, total, note: told.append((task, done, total))):
         update(store)
     assert told == [("embeddings", n, 4) for n in (1, 2, 3, 4)]
+
+
+def test_a_day_is_asked_for_when_it_is_needed(store: LocalStore) -> None:
+    events: list[str] = []
+
+    def growing() -> Iterator[Day]:
+        for day, hashes in days(SAMPLES, HASHES):
+            events.append(f"{day} cached")
+            yield day, hashes
+
+    def embed(orders: Iterable[Order]) -> Iterator[Row]:
+        for row in Machine(HASHES, FIRST)(orders):
+            events.append(row.image_id)
+            yield row
+
+    update_embeddings(store, growing(), 4, "d1", FIRST, "cache-1", embed)
+
+    assert events == [
+        "2026-03-01 cached", "a", "b", "2026-03-02 cached", "c", "2026-03-03 cached", "d",
+    ]  # fmt: skip

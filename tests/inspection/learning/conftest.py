@@ -45,6 +45,7 @@ def toy_examples(count: int, first_seed: int = 0) -> list[Example]:
                 np.array(corners, np.float32).reshape(-1, 4),
                 np.array([CLASSES.index(b.defect_class) for b in boxes], np.int64),
                 1.0,
+                pixels.shape[:2],
             )
         )
     return found

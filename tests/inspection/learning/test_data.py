@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms import v2
 
 from inspection.cache import CachedImage, encode_frame
 from inspection.dataset import Box, Sample
 from inspection.errors import OntologyError
-from inspection.imaging import Preprocessing, to_tensor
+from inspection.learning.augmentation import Geometric, Matrix, seen, turned
 from inspection.learning.data import (
     Example,
     FrameDataset,
@@ -20,6 +21,7 @@ from inspection.learning.data import (
     make_examples,
     touched_cells,
 )
+from inspection.profiles import Augmentation
 from tests.inspection.learning.toy import CLASSES, COLUMNS, FRAME, ROWS, picture, sample
 
 SIZE, GRID = (32, 48), (4, 6)  # cells of 8 x 8 pixels
@@ -39,6 +41,7 @@ def example(boxes: list[list[float]], classes: list[int], labels: list[int] | No
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(classes, np.int64),
         1.0,
+        SIZE,
     )
 
 
@@ -142,6 +145,22 @@ def test_a_frame_that_is_cached_larger_comes_down_to_the_boxes(in_memory: bool) 
     assert found.boxes.tolist() == [[30, 20, 50, 40]]
 
 
+@pytest.mark.parametrize("larger", [1, 1.2, 1.5, 3])
+def test_a_frame_kept_larger_is_brought_to_its_size_and_changed_at_once(larger: float) -> None:
+    rows, columns = np.mgrid[: round(SIZE[0] * larger), : round(SIZE[1] * larger)] / larger
+    hills = np.stack([np.sin(rows / 5), np.cos(columns / 7), np.sin((rows + columns) / 9)], axis=2)
+    frame = (127 + 100 * hills).astype(np.uint8)
+    kept = replace(example([], []), frame=frame)
+    change = turned(10, SIZE)
+
+    found = kept.changed(change, SIZE)
+
+    expected = seen(kept.pixels(), change, SIZE)  # one after the other
+    inner = (slice(4, -4), slice(4, -4))
+    assert found.shape == (*SIZE, 3)
+    assert np.abs(found[inner].astype(int) - expected[inner]).max() <= 4
+
+
 def test_without_changes_an_example_is_shown_as_it_is() -> None:
     data = FrameDataset([example([[0, 0, 8, 8]], [1], labels=[0, 1])], GRID)
     item = data[0]
@@ -151,15 +170,15 @@ def test_without_changes_an_example_is_shown_as_it_is() -> None:
     assert np.argwhere(item.cells).tolist() == [[1, 0, 0]]
 
 
-class Shift(v2.Transform):  # type: ignore[misc]  # torchvision has no types
-    """Moves everything to the right."""
+class Shift(Geometric):
+    """Moves everything to the right by so many pixels."""
 
     def __init__(self, pixels: int) -> None:
-        super().__init__()
+        super().__init__(Augmentation(), SIZE)
         self.pixels = pixels
 
-    def transform(self, inpt: object, params: dict[str, object]) -> object:
-        return v2.functional.affine(inpt, angle=0, translate=[self.pixels, 0], scale=1, shear=[0, 0])
+    def draw(self) -> Matrix:
+        return np.array([[1.0, 0, self.pixels], [0, 1, 0], [0, 0, 1]])
 
 
 @pytest.mark.parametrize(
@@ -230,8 +249,7 @@ def test_in_a_window_an_unlocated_defect_is_unknown(
     assert FrameDataset([example(boxes, classes, labels)], (2, 2), window=window)[0].known.tolist() == known
 
 
-def test_a_batch_holds_what_to_tensor_makes() -> None:
-    settings = Preprocessing(height=SIZE[0], width=SIZE[1], mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+def test_a_batch_stacks_its_items() -> None:
     rng = np.random.default_rng(0)
     items = [
         Item(
@@ -244,11 +262,9 @@ def test_a_batch_holds_what_to_tensor_makes() -> None:
         for weight in (1.0, 2.5, 4.0)
     ]
     for part in (items, items[:1]):
-        batch = collate(part, settings)
-        expected = to_tensor(np.stack([item.pixels for item in part]), settings)
-        assert np.array_equal(batch.images.numpy(), expected)
-        assert batch.images.shape == (len(part), 3, *SIZE)
+        batch = collate(part)
+        assert np.array_equal(batch.images.numpy(), np.stack([item.pixels for item in part]))
         assert batch.targets.shape == batch.known.shape == (len(part), 2)
         assert batch.cells.shape == (len(part), 2, *GRID)
         assert batch.weights.tolist() == [item.weight for item in part]
-        assert {tensor.dtype for tensor in batch} == {torch.float32}
+        assert {tensor.dtype for tensor in batch[1:]} == {torch.float32}

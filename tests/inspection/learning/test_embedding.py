@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -16,8 +17,9 @@ from inspection.cache import build_cache, encode_frame, read_cache
 from inspection.embeddings import read_embeddings, read_manifest
 from inspection.errors import SettingsError
 from inspection.imaging import Pixels
-from inspection.learning.embedding import Embedder, embed_images
+from inspection.learning.embedding import Embedder, cache_and_embed, embed_images
 from inspection.profiles import EmbeddingProfile
+from inspection.progress import listening
 from inspection.store import LocalStore
 from tests.inspection.learning.toy import COLUMNS, ROWS, picture, plant, profile, save_picture
 
@@ -128,6 +130,28 @@ def test_each_cached_image_gets_its_own_vector(tmp_path: Path) -> None:
     assert read_manifest(store, report.digest).backbone == embedder.backbone
     again = embed_images(store, data.samples, wanted)
     assert (again.added, again.images) == (0, 10)
+
+
+def test_in_one_pass_come_the_same_shards(tmp_path: Path) -> None:
+    root, wanted = tmp_path / "images", profile(embedding=TINY.model_dump())
+    data = plant(root, {"train": 7, "test": 4})
+    (root / data.samples[4].image_path).unlink()
+    apart, together = LocalStore(tmp_path / "apart"), LocalStore(tmp_path / "together")
+    cached = build_cache(apart, data.samples, wanted.cached_preprocessing, root)
+    embedded = embed_images(apart, data.samples, wanted)
+    told: list[str] = []
+
+    with listening(lambda task, done, total, note: told.append(task)):
+        both = cache_and_embed(together, data.samples, wanted, root)
+
+    assert set(told) == {"image cache", "embeddings"}
+    assert both[0] == cached
+    assert replace(both[1], seconds=0) == replace(embedded, seconds=0)
+    assert {key: together.get(key) for key in together.list()} == {
+        key: apart.get(key) for key in apart.list()
+    }
+    again = cache_and_embed(together, data.samples, wanted, root)
+    assert (again[0].added, again[1].added) == (0, 0)
 
 
 def test_a_frame_that_grows_is_resized_too(tmp_path: Path) -> None:

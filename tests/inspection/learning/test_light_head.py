@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from inspection.artifacts import get_record
-from inspection.dataset import TrainingData
+from inspection.dataset import TrainingData, by_day
 from inspection.embeddings import Backbone, Order, Row, embedding_digest, update_embeddings
 from inspection.errors import InsufficientDataError, OntologyError
 from inspection.learning.baselines import BaselineResult, read_baseline_predictions
@@ -83,14 +84,18 @@ def stored(store: LocalStore, sides: dict[str, int]) -> TrainingData:
             vectors[image_id] = vector
     samples.append(sample("unread", split="test", fold_id=None))
 
-    def embed(orders: list[Order]) -> list[Row]:
+    def embed(orders: Iterable[Order]) -> list[Row]:
         return [Row(order.day, i, "hash", vectors[i]) for order in orders for i in order.image_ids]
 
     backbone = Backbone(
         architecture="planted", weights="by hand", weights_sha256="aa", height=1, width=1, dimensions=WIDTH
     )
     digest = embedding_digest(profile())
-    update_embeddings(store, samples, dict.fromkeys(vectors, "hash"), digest, backbone, "cache", embed)
+    days = [
+        (day, {s.image_id: "hash" for s in found if s.image_id in vectors})
+        for day, found in by_day(samples).items()
+    ]
+    update_embeddings(store, days, len(samples), digest, backbone, "cache", embed)
     return TrainingData("release-1", tuple(samples))
 
 

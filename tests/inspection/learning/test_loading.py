@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inspection.learning.augmentation import geometric
 from inspection.learning.data import Batch, Example, FrameDataset
 from inspection.learning.loading import Draw, EpochBatches, SeededFrames, seeded, training_loader
 from inspection.learning.workers import Workers
-from tests.inspection.learning.toy import FRAME
+from inspection.profiles import Augmentation
 
 
 @settings(max_examples=60, deadline=None)
@@ -73,11 +74,16 @@ def test_what_does_not_count_weighs_nothing(training_examples: list[Example]) ->
 def test_random_changes_are_the_same_for_any_number_of_loading_processes(
     processes: int, training_examples: list[Example]
 ) -> None:
-    frames = FrameDataset(training_examples, (3, 4), window=(48, 64), flip=0.5)
+    frames = FrameDataset(
+        training_examples,
+        (3, 4),
+        window=(48, 64),
+        change=geometric(Augmentation(flip=0.5, rotation_degrees=9), (48, 64)),
+    )
 
     def epochs(processes: int) -> list[Batch]:
         batches = EpochBatches(range(64), 24, seed=3)
-        loader = training_loader(frames, batches, FRAME, processes, pin=False)
+        loader = training_loader(frames, batches, processes, pin=False)
         found = list(loader)
         batches.epoch = 2
         return found + list(loader)
