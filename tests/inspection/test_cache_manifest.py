@@ -86,7 +86,7 @@ def test_it_tells_what_stands_in_the_store(store: LocalStore, root: Path) -> Non
     assert read_manifest(store, FRAME) is None
     build_cache(store, four_days(), FRAME, root)
     found = manifest(store)
-    assert (found.preprocessing, found.quality, found.images) == (FRAME, 95, 12)
+    assert (found.preprocessing, found.quality, found.images) == (FRAME, 90, 12)
     assert [*found.days] == DAYS
     for day, entry in found.days.items():
         data = store.get(f"{FOLDER}/{day}.parquet")
