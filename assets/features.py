@@ -33,7 +33,7 @@ image_cache = dg.AssetSpec(
     group_name=GROUP,
     owners=[OWNER],
     kinds={"python", "parquet"},
-    code_version="2",
+    code_version="3",
     deps=[["marts", "training_dataset"], ["marts", "fct_image_boxes"]],
     description=(
         "One row per image of the training dataset: what the network sees of it, its file's hash and size, "
@@ -55,7 +55,10 @@ image_embeddings = dg.AssetSpec(
 def image_features(
     context: dg.AssetExecutionContext, artifacts: Artifacts
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Decodes what is not cached yet and embeds what has no vector yet: both in one pass."""
+    """Decodes what is not cached yet and embeds what has no vector yet: both in one pass.
+
+    Embeds here, or on the Ray cluster of ``RAY_ADDRESS``.
+    """
     settings = get_settings()
     store, profile = artifacts.open(settings.artifacts_url), load_profile(settings.profile)
     samples = read_training_data(settings.dsn("warehouse")).samples

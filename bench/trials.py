@@ -64,7 +64,7 @@ def run() -> Result:
     """Trains and judges each trial.
 
     Raises:
-        InsufficientDataError: there are no images yet: run `make demo` first.
+        InsufficientDataError: there are no images yet (run `make demo` first), or none to judge by.
     """
     settings = get_settings()
     data, base = read_training_data(settings.dsn("warehouse")), load_profile(settings.profile)
@@ -252,24 +252,26 @@ def _judged(
     from inspection.learning.calibration import best_f1_threshold
 
     found: dict[str, float] = {}
-    areas = []
+    areas: list[float] = []
     for number, name in enumerate(classes):
         validation, test = scores["validation"][:, number], scores["test"][:, number]
         actual = truth["test"][:, number] > 0
         if not truth["validation"][:, number].any() or not actual.any() or actual.all():
             continue
         area = auroc_estimate(test, truth["test"][:, number])
+        told_of_area = {"auroc": area.value, "auroc low": area.low, "auroc high": area.high}
         probability = 1 / (1 + np.exp(-validation.astype(np.float64)))
         threshold = best_f1_threshold(probability, truth["validation"][:, number])
         told = 1 / (1 + np.exp(-test.astype(np.float64))) >= threshold
         hits = int((told & actual).sum())
         found |= {
-            f"{name} auroc": round(area.value or 0.0, 3),
-            f"{name} auroc low": round(area.low or 0.0, 3),
-            f"{name} auroc high": round(area.high or 0.0, 3),
+            # Where no mistake was made, there are no bounds to tell.
+            **{f"{name} {key}": round(value, 3) for key, value in told_of_area.items() if value is not None},
             f"{name} recall": round(hits / int(actual.sum()), 3),
             f"{name} precision": round(hits / max(int(told.sum()), 1), 3),
             f"{name} positives": int(actual.sum()),
         }
-        areas.append(area.value or 0.0)
+        areas += [] if area.value is None else [area.value]
+    if not areas:
+        raise InsufficientDataError("no class has images with and without it on validation and test")
     return {"macro auroc": round(float(np.mean(areas)), 4), **found}

@@ -184,7 +184,7 @@ Day = tuple[str, dict[str, str]]
 def build_cache(
     store: ObjectStore, samples: Iterable[Sample], preprocessing: Preprocessing, image_root: Path
 ) -> CacheReport:
-    """Brings the cache up to date with the samples: `build_days`, to its end."""
+    """Brings the cache up to date with the samples: `build_days` to its end; its arguments, its errors."""
     days = build_days(store, samples, preprocessing, image_root)
     while True:
         try:

@@ -24,7 +24,7 @@ NAME = "manifest.json"
 SUFFIX = ".parquet"
 CHUNK = 2**20
 QUALITY = 90
-"""Of the JPEG frames: 0.7 of 255 steps from the frame on average, and a fifth less to decode than 95."""
+"""Of the JPEG frames: 0.7 to 1.1 of 255 from the frame on average, a fifth less to decode than 95."""
 LAYOUT = 2
 """Version of the columns; with others it is another cache."""
 DECIDING = {"height", "width", "crop", "crop_height", "crop_width"}

@@ -44,6 +44,18 @@ def plant(settings: Settings) -> Settings:
     return settings
 
 
+def materialize(check: dg.AssetChecksDefinition) -> dg.ExecuteInProcessResult:
+    """Makes the cache and runs one check on it."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(
+            [features.image_features, check],
+            selection=dg.AssetSelection.assets("image_cache"),
+            instance=instance,
+            resources=RESOURCES,
+            raise_on_error=False,
+        )
+
+
 @pytest.fixture
 def make(
     plant: Settings, monkeypatch: pytest.MonkeyPatch
@@ -52,14 +64,7 @@ def make(
     monkeypatch.setattr(features, "get_settings", lambda: plant)
 
     def run() -> tuple[Mapping[str, Any], dg.AssetCheckEvaluation]:
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(
-                [features.image_features, features.mostly_readable],
-                selection=dg.AssetSelection.assets("image_cache"),
-                instance=instance,
-                resources=RESOURCES,
-                raise_on_error=False,
-            )
+        result = materialize(features.mostly_readable)
         (event,) = result.asset_materializations_for_node("image_features")
         (check,) = result.get_asset_check_evaluations()
         assert check.check_name == "mostly_readable"
@@ -169,15 +174,7 @@ def test_a_copy_of_a_training_image_in_the_test_set_stops_the_run(
         )
 
     def check() -> dg.AssetCheckEvaluation:
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(
-                [features.image_features, features.no_file_on_two_sides],
-                selection=dg.AssetSelection.assets("image_cache"),
-                instance=instance,
-                resources=RESOURCES,
-                raise_on_error=False,
-            )
-        (found,) = result.get_asset_check_evaluations()
+        (found,) = materialize(features.no_file_on_two_sides).get_asset_check_evaluations()
         return found
 
     assert check().passed
