@@ -98,7 +98,7 @@ class _Demo:
             ensure_started(self.settings, "postgres")
             source = self.source
             if source.format_name is None:
-                fill_simulated(self.settings, images=source.images)
+                fill_simulated(self.settings, images=source.images, difficulty=source.difficulty)
                 return
             done = fill_imported(
                 self.settings, source.format_name, source.folder, source.options, ontology=source.ontology

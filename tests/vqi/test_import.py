@@ -77,7 +77,10 @@ def test_other_rows_are_overwritten_only_on_demand(
 def test_the_demo_takes_each_format_with_its_options() -> None:
     options = ImportOptions(group="(?P<group>x)", clean=("fine",))
     for name in ("coco", "voc", "yolo", "folder"):
-        source = DemoSource.parse(f"{name}:/data/a:b", 60, options, Path("own.json"))
+        source = DemoSource.parse(f"{name}:/data/a:b", options, Path("own.json"))
         assert (source.format_name, source.folder) == (name, Path("/data/a:b"))
         assert (source.options, source.ontology) == (options, Path("own.json"))
-    assert DemoSource.parse("simulated", 60, ImportOptions(), None).format_name is None
+    plant = DemoSource.parse("simulated", ImportOptions(), images=60, difficulty="hard")
+    assert (plant.format_name, plant.images, plant.difficulty) == (None, 60, "hard")
+    with pytest.raises(ValueError, match="simulated plant"):
+        DemoSource.parse("coco:/data", ImportOptions(), difficulty="hard")

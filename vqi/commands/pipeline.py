@@ -9,7 +9,7 @@ import typer
 
 from vqi.commands.importing import import_options
 from vqi.commands.options import Clean, GroupDuplicates, OntologyFile, UnannotatedIsClean
-from vqi.filling import IMAGES
+from vqi.filling import DIFFICULTY, IMAGES
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +23,9 @@ def demo(
         str, typer.Option(help="simulated, or coco:DIR, voc:DIR, yolo:DIR, folder:DIR: labelled images.")
     ] = "simulated",
     images: Annotated[int, typer.Option(min=60, help="Images that the simulated plant has.")] = IMAGES,
+    difficulty: Annotated[
+        str, typer.Option(help="Of the simulated plant: easy, normal or hard.")
+    ] = DIFFICULTY,
     ontology: OntologyFile = None,
     group: Annotated[
         str | None, typer.Option(help="What becomes the production order, as of `vqi import`.")
@@ -41,7 +44,7 @@ def demo(
 
     options = import_options(group, clean, unannotated_is_clean, group_duplicates)
     try:
-        chosen = DemoSource.parse(source, images, options, ontology)
+        chosen = DemoSource.parse(source, options, ontology, images, difficulty)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     run_demo(chosen, page())
