@@ -56,9 +56,11 @@ class Settings(BaseSettings):
         source_timeout_seconds: reading one table of the plant takes no longer, or is given up.
         precision: of the model in the service; one that its bundle does not offer is refused.
         provider: where the model runs in the service; a provider that is missing is an error.
-        threads: threads of one inference; 0 leaves the number to ONNX Runtime (one per core).
-        service_concurrency: parts that are worked on at a time; `service_queue` more may wait, and
-            beyond those the service answers 503.
+        threads: threads that judge a part while no other is in work; 0 leaves the number to ONNX Runtime,
+            None takes what `vqi tune` measured (see `inspection.tuning`). Likewise `crowded_threads` while
+            others are in work.
+        service_concurrency: parts that are worked on at a time, None as for `threads`; `service_queue` more
+            may wait, and beyond those the service answers 503.
         deadline_ms: a part without a verdict after this time goes to a person.
         upload_seconds: a client that takes longer to send one image is cut off.
         confidence_threshold: below it a person looks at the part; routing only.
@@ -92,10 +94,11 @@ class Settings(BaseSettings):
     source_timeout_seconds: float = Field(default=900, gt=0)
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
 
-    provider: Literal["cpu", "cuda"] = "cpu"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    threads: int = Field(default=0, ge=0)
-    service_concurrency: int = Field(default=2, ge=1)
+    threads: int | None = Field(default=None, ge=0)
+    crowded_threads: int | None = Field(default=None, ge=1)
+    service_concurrency: int | None = Field(default=None, ge=1)
     service_queue: int = Field(default=50, ge=0)
     deadline_ms: int = Field(default=5000, gt=0)
     upload_seconds: float = Field(default=10, gt=0)
@@ -166,6 +169,11 @@ class Settings(BaseSettings):
     def calibration(self) -> Path:
         """Folder of the calibration CSV files."""
         return (self.calibration_dir or self.root / "calibration").expanduser().resolve()
+
+    @property
+    def tuning_file(self) -> Path:
+        """What `vqi tune` measured on this machine."""
+        return self.root / "tuning.json"
 
     @property
     def published_ontology(self) -> Path:

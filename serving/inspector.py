@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -75,6 +78,8 @@ class Inspector:
         self._settings = settings
         self._audit_secret = audit_secret
         self._cameras = cameras
+        self._in_work = 0
+        self._counting = threading.Lock()
 
     def inspect(self, part: Part) -> PredictionRecord:
         """Returns the verdict on a part; it is in the outbox when this returns.
@@ -93,7 +98,8 @@ class Inspector:
             return _same_image(earlier, digest)
         model = self._models.current
         watch.lap("look_up")
-        verdict = self._judge(part, model, watch)
+        with self._working():
+            verdict = self._judge(part, model, watch)
         return self._store(part, model, verdict, digest, watch)
 
     def give_up(self, part: Part) -> PredictionRecord:
@@ -116,7 +122,7 @@ class Inspector:
         watch.lap("decode")
         tensor = to_tensor(frame.pixels[None], preprocessing)
         watch.lap("normalise")
-        probabilities, maps = model.network.run(tensor)
+        probabilities, maps = model.network.run(tensor, crowded=self._in_work > 1)
         watch.lap("infer")
         judged, measurements = second_opinion(part, model, probabilities)
         watch.lap("gauge")
@@ -130,6 +136,16 @@ class Inspector:
         verdict = decide(judgement, rules, part_found=frame.part_found, draw=draw)
         watch.lap("decide")
         return verdict
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._counting:
+            self._in_work += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._in_work -= 1
 
     def _store(
         self, part: Part, model: LiveModel, verdict: Verdict, digest: str, watch: Stopwatch

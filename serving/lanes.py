@@ -18,12 +18,12 @@ from serving.records import PredictionRecord
 class Lanes:
     """Worker threads behind a bounded queue; the methods belong to the event loop's thread."""
 
-    def __init__(self, inspector: Inspector, settings: Settings) -> None:
+    def __init__(self, inspector: Inspector, settings: Settings, lanes: int) -> None:
         self._inspector = inspector
-        self._places = settings.service_concurrency + settings.service_queue
+        self._places = lanes + settings.service_queue
         self._taken = 0
         self._deadline = settings.deadline_ms / 1000
-        self._workers = ThreadPoolExecutor(settings.service_concurrency, thread_name_prefix="lane")
+        self._workers = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
     @contextmanager
     def place(self) -> Iterator[None]:

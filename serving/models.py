@@ -14,6 +14,7 @@ from inspection.gauge.gauge import Gauge
 from inspection.registry import ModelRegistry
 from inspection.runtime import OnnxModel
 from inspection.settings import Settings
+from inspection.tuning import LanePlan
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,16 @@ class ModelFollower(threading.Thread):
     refused, or the object store is away, things stay as they are.
     """
 
-    def __init__(self, registry: ModelRegistry, settings: Settings, packaged: Path = PACKAGED) -> None:
+    def __init__(
+        self, registry: ModelRegistry, settings: Settings, plan: LanePlan, packaged: Path = PACKAGED
+    ) -> None:
         super().__init__(name="model-follower", daemon=True)
         self.registry = registry
         self.auto_pass_paused = False
         self.refusal: Refusal | None = None
         self._current: LiveModel | None = None
         self._settings = settings
+        self._plan = plan
         self._packaged = packaged
         self._polling = threading.Lock()
         self._stopping = threading.Event()
@@ -107,7 +111,7 @@ class ModelFollower(threading.Thread):
         if refused and refused.id == wanted and time.monotonic() - refused.at < RETRY_SECONDS:
             return
         try:
-            self._current = start_model(self._load(wanted), self._settings)
+            self._current = start_model(self._load(wanted), self._settings, self._plan)
         except BundleError as error:
             self.refusal = Refusal(wanted, str(error), time.monotonic())
             serving = self._current.id[:12] if self._current else "no model"
@@ -125,7 +129,7 @@ class ModelFollower(threading.Thread):
         return found[0] if found else None
 
 
-def start_model(bundle: Bundle, settings: Settings) -> LiveModel:
+def start_model(bundle: Bundle, settings: Settings, plan: LanePlan) -> LiveModel:
     """Builds the inference session of a checked bundle and warms it up.
 
     Raises:
@@ -133,7 +137,13 @@ def start_model(bundle: Bundle, settings: Settings) -> LiveModel:
         SettingsError: the provider asked for is missing.
     """
     manifest = bundle.manifest
-    network = OnnxModel(bundle.in_precision(settings.precision), settings.provider, settings.threads)
+    network = OnnxModel(
+        bundle.in_precision(settings.precision),
+        settings.provider,
+        plan.threads,
+        crowded_threads=plan.crowded_threads if plan.lanes > 1 else None,
+        batch_size=1,
+    )
     network.check_classes(manifest.classes)
     network.warm_up(manifest.preprocessing.height, manifest.preprocessing.width, len(manifest.classes))
     return LiveModel(bundle.id, manifest, network, bundle.gauge)

@@ -13,6 +13,7 @@ from fastapi import Request
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import open_store
+from inspection.tuning import choose_lanes
 from serving.forwarder import Forwarder
 from serving.inspector import Inspector
 from serving.keys import Keyring, load_keys
@@ -53,12 +54,12 @@ def open_station(settings: Settings) -> Station:
     if not keyring.keys:
         log.warning("no API keys are set up (VQI_API_KEYS): only this machine is answered")
     outbox = Outbox(settings.root / "outbox.sqlite")
-    models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings)
+    plan = choose_lanes(settings)
+    models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
     cameras = CameraLines(settings.calibration)
     inspector = Inspector(models, outbox, settings, audit_secret(settings.root / "audit.secret"), cameras)
-    station = Station(
-        settings, keyring, outbox, models, Lanes(inspector, settings), Forwarder(outbox, settings)
-    )
+    lanes = Lanes(inspector, settings, plan.lanes)
+    station = Station(settings, keyring, outbox, models, lanes, Forwarder(outbox, settings))
     models.poll()
     models.start()
     station.forwarder.start()

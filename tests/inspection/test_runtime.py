@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from inspection.errors import BundleError, SettingsError
-from inspection.runtime import OnnxModel
+from inspection.runtime import BoundSession, OnnxModel, nodes_elsewhere
 from tests.serving.examples import CELLS, SIZE, tiny_model
 
 
@@ -68,3 +68,33 @@ def test_warm_up_finds_a_model_of_other_classes_or_shape() -> None:
         model.warm_up(SIZE, SIZE, classes=5)
     with pytest.raises(BundleError, match="32x64"):
         model.warm_up(32, SIZE, classes=4)
+
+
+def test_a_crowd_is_judged_as_one_alone_is() -> None:
+    images = np.random.default_rng(0).random((1, 3, SIZE, SIZE), np.float32)
+    model = OnnxModel(tiny_model(), threads=2, crowded_threads=1, batch_size=1)
+    for alone, crowded in zip(model.run(images), model.run(images, crowded=True), strict=True):
+        np.testing.assert_array_equal(alone, crowded)
+
+
+def test_a_fixed_batch_takes_no_other() -> None:
+    with pytest.raises(BundleError, match="does not run"):
+        OnnxModel(tiny_model(), batch_size=1).warm_up(SIZE, SIZE, classes=5, batch_sizes=(2,))
+
+
+def test_what_is_bound_to_a_device_gives_the_same() -> None:
+    session = onnxruntime.InferenceSession(tiny_model(), providers=["CPUExecutionProvider"])
+    bound = BoundSession(session, "cpu")
+    for seed, batch in enumerate((1, 2, 1)):
+        images = np.random.default_rng(seed).random((batch, 3, SIZE, SIZE), np.float32)
+        for found, expected in zip(bound.run(images), OnnxModel(tiny_model()).run(images), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_nodes_that_another_provider_runs_are_named() -> None:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(tiny_model(), options, providers=["CPUExecutionProvider"])
+    assert nodes_elsewhere(session, ["CPUExecutionProvider"]) == []
+    found = nodes_elsewhere(session, ["CUDAExecutionProvider"])
+    assert sorted(found) == ["AveragePool", "Conv", "ReduceMax", "Sigmoid"]

@@ -54,10 +54,12 @@ def tiny_model(classes: int = 5, gain: float = 20.0, told: Sequence[str] | None 
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
         [
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
-            helper.make_tensor_value_info("activation_maps", TensorProto.FLOAT, ["N", classes, CELLS, CELLS]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", classes]),
+            helper.make_tensor_value_info(
+                "activation_maps", TensorProto.FLOAT, ["batch", classes, CELLS, CELLS]
+            ),
         ],
         [
             numpy_helper.from_array(weights, "weights"),

@@ -270,9 +270,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     release = threading.Event()
     run = OnnxModel.run
 
-    def wait_and_run(self: OnnxModel, images: NDArray[np.float32]) -> object:
+    def wait_and_run(self: OnnxModel, images: NDArray[np.float32], *, crowded: bool) -> object:
         assert release.wait(20)
-        return run(self, images)
+        return run(self, images, crowded=crowded)
 
     monkeypatch.setattr(OnnxModel, "run", wait_and_run)
     yield release
@@ -280,12 +280,13 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def narrow(station: Station, **changes: object) -> Station:
+    """The station with one lane."""
     settings = station.settings.model_copy(update=changes)
-    return replace(station, settings=settings, lanes=Lanes(station.lanes._inspector, settings))
+    return replace(station, settings=settings, lanes=Lanes(station.lanes._inspector, settings, 1))
 
 
 def test_what_is_too_much_is_shed_and_the_rest_answered(station: Station, held: threading.Event) -> None:
-    small = narrow(station, service_concurrency=1, service_queue=2)
+    small = narrow(station, service_queue=2)
     with connect(small) as client:
 
         async def flood() -> list[httpx.Response]:
@@ -312,7 +313,7 @@ def test_what_is_too_much_is_shed_and_the_rest_answered(station: Station, held: 
 
 
 def test_past_the_deadline_a_person_looks(station: Station, held: threading.Event) -> None:
-    slow = narrow(station, service_concurrency=1, deadline_ms=50)
+    slow = narrow(station, deadline_ms=50)
     with connect(slow) as client:
         key = str(uuid.uuid4())
         answer = predict(client, SCRATCHED, key)

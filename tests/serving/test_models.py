@@ -12,9 +12,12 @@ from inspection.errors import OverloadError, StoreError
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import LocalStore
+from inspection.tuning import LanePlan
 from serving import models
 from serving.models import ModelFollower
 from tests.serving.examples import manifest, store_bundle, tiny_model
+
+PLAN = LanePlan(threads=1, lanes=2, crowded_threads=1)
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def registry(store: LocalStore) -> ModelRegistry:
 
 @pytest.fixture
 def follower(registry: ModelRegistry, tmp_path: Path) -> ModelFollower:
-    return ModelFollower(registry, Settings(home=tmp_path, threads=1), packaged=tmp_path / "packaged")
+    return ModelFollower(registry, Settings(home=tmp_path), PLAN, packaged=tmp_path / "packaged")
 
 
 def approve(registry: ModelRegistry, model: str) -> str:

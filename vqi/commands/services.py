@@ -1,8 +1,9 @@
-"""`vqi up`, `down`, `status`: what runs on this machine."""
+"""`vqi up`, `down`, `status`, `tune`: what runs on this machine, and how."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from vqi.status import Status
 
 
+TUNED_IMAGES = 8
+
+
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (up, down, status):
+    for command in (up, down, status, tune):
         app.command()(command)
 
 
@@ -57,6 +61,53 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         print(found.model_dump_json(indent=2))
     else:
         _print_status(settings, found)
+
+
+def tune(
+    image: Annotated[
+        list[Path] | None, typer.Option(help="As the cameras send them; else the plant's newest.")
+    ] = None,
+) -> None:
+    """Measure how many threads a part gets on this machine, for the service's next start.
+
+    Nothing else should run meanwhile, the service included.
+    """
+    from inspection.bundle import load_bundle
+    from inspection.errors import RegistryError
+    from inspection.registry import ModelRegistry
+    from inspection.settings import get_settings
+    from inspection.store import open_store
+    from inspection.tuning import tune as measure
+    from vqi.console import progress_bars
+    from vqi.filling import bar
+    from vqi.line import newest_parts
+
+    settings = get_settings()
+    store = open_store(settings.artifacts_url)
+    production = ModelRegistry(store).production()
+    if production is None:
+        raise RegistryError("no model is in production yet: approve one with `vqi approve MODEL`")
+    bundle = load_bundle(store, production)
+    files = image or [part.image_path for part in newest_parts(settings, TUNED_IMAGES)]
+    with progress_bars():
+        found = measure(
+            bundle.in_precision(settings.precision),
+            bundle.id,
+            bundle.manifest.preprocessing,
+            [file.read_bytes() for file in files],
+            bar("tune"),
+        )
+    settings.tuning_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.tuning_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    print(found.machine)
+    for threads, milliseconds in found.alone_ms.items():
+        print(f"  one part, {threads} threads{milliseconds:>14.1f} ms")
+    for crowd, rate in found.crowded_per_second.items():
+        print(f"  lanes x threads {crowd:6}{rate:>10.1f} parts a second")
+    print(
+        f"one part gets {found.threads} threads; when there are more, {found.lanes} at a time get"
+        f" {found.crowded_threads} each (restart the service: `vqi down`, `vqi up`)"
+    )
 
 
 def _print_status(settings: Settings, found: Status) -> None:
