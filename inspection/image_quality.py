@@ -48,7 +48,7 @@ def measure_quality(pixels: Pixels) -> ImageQuality:
         pixels: uint8 RGB, [H, W, 3], not empty.
     """
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    histogram = np.bincount(grey.ravel(), minlength=256)
+    histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     return ImageQuality(
         sharpness=sharpness(grey),
         brightness=float(histogram @ np.arange(256) / grey.size),

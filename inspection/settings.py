@@ -8,6 +8,7 @@ leave defaults of its own in ``plant.json`` there: an imported data set wants an
 from __future__ import annotations
 
 import json
+import platform
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from inspection.alert_rules import AlertLimits
+from inspection.camera_health import CameraLimits
 from inspection.errors import SettingsError
 
 DATABASES = ("quality_vision", "qms", "erp", "warehouse", "dagster")
@@ -64,6 +66,9 @@ class Settings(BaseSettings):
         deadline_ms: a part without a verdict after this time goes to a person.
         upload_seconds: a client that takes longer to send one image is cut off.
         confidence_threshold: below it a person looks at the part; routing only.
+        camera_limits: when a camera is not believed; as JSON in the environment, what it leaves out keeps
+            its default.
+        station_id: name of this service in its records.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
         new_annotations_for_training: how many annotations since the last split release start a training.
     """
@@ -103,6 +108,8 @@ class Settings(BaseSettings):
     deadline_ms: int = Field(default=5000, gt=0)
     upload_seconds: float = Field(default=10, gt=0)
     confidence_threshold: float = Field(default=0.8, ge=0, le=1)
+    camera_limits: CameraLimits = CameraLimits()
+    station_id: str = Field(default_factory=platform.node)
     audit_share: float = Field(default=0.05, gt=0, le=1)
 
     host: str = "127.0.0.1"

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from inspection.camera_health import CameraFault
 from inspection.judgement import Action, Defect, Judgement, Prediction
 
 
@@ -68,17 +69,18 @@ class Verdict:
     routed_to: str
 
 
-def decide(judgement: Judgement, rules: RoutingRules, *, part_found: bool, draw: float) -> Verdict:
+def decide(
+    judgement: Judgement, rules: RoutingRules, *, fault: CameraFault | None = None, draw: float
+) -> Verdict:
     """Routes a part.
 
     Args:
         judgement: what the model says.
         rules: thresholds and state in force.
-        part_found: `Frame.part_found`; where no part was found, the camera or the part is not where
-            it belongs, and the model judged a backdrop.
+        fault: what is wrong with the picture: the model judged something else than a part as it is.
         draw: from `audit_draw`, in [0, 1).
     """
-    reason = _reason(judgement, rules, part_found)
+    reason = _reason(judgement, rules, fault)
     auto_action = Action.HUMAN_INSPECTION if reason else judgement.recommended_action
     review_probability = 1.0 if reason else rules.audit_share
     if reason is None and draw < rules.audit_share:
@@ -122,8 +124,8 @@ def audit_draw(inspection_id: str, secret: bytes) -> float:
     return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
-def _reason(judgement: Judgement, rules: RoutingRules, part_found: bool) -> RouteReason | None:
-    if not part_found:
+def _reason(judgement: Judgement, rules: RoutingRules, fault: CameraFault | None) -> RouteReason | None:
+    if fault is not None:
         return RouteReason.CAMERA_HEALTH
     if judgement.overall_confidence < rules.confidence_threshold:
         return RouteReason.LOW_CONFIDENCE

@@ -69,6 +69,22 @@ create table if not exists inference.predictions (
     stored_at           timestamptz not null default clock_timestamp(),
     primary key (inspection_id, role)
 );
+-- For a warehouse of an earlier version. Only when it must: the lock that it takes stops every reader.
+do $$
+begin
+    if not exists (
+        select from information_schema.columns
+        where table_schema = 'inference' and table_name = 'predictions' and column_name = 'camera_fault'
+    ) then
+        alter table inference.predictions
+            add column production_order_id text,
+            add column station_id text,
+            add column thresholds jsonb,                -- {class: probability from which it is told}
+            add column confidence_threshold double precision,
+            add column image_quality jsonb,             -- sharpness, brightness, black and white share
+            add column camera_fault text;
+    end if;
+end $$;
 create index if not exists predictions_predicted_at on inference.predictions (predicted_at);
 
 -- A person's decision on a part, agreeing ones included.

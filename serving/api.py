@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from serving.problems import RESPONSES, handle_problems
-from serving.routes import inspections, models, predict
+from serving.routes import cameras, inspections, models, predict
 
 PAGE = Path(__file__).with_name("pages") / "api.html"
 MAX_JSON = 64 * 2**10  # bytes of the body of every route but the line's
@@ -27,6 +27,7 @@ def create_app() -> FastAPI:
     app.include_router(predict.router, tags=["line"])
     app.include_router(inspections.router, tags=["inspectors"], max_body_size=MAX_JSON)
     app.include_router(models.router, tags=["engineers"], max_body_size=MAX_JSON)
+    app.include_router(cameras.router, tags=["engineers"], max_body_size=MAX_JSON)
 
     @app.get("/", include_in_schema=False)
     def page() -> HTMLResponse:

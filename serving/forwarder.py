@@ -113,7 +113,9 @@ def _insert(warehouse: Connection, kind: Kind, batch: list[Unsent]) -> None:
     statement = f"insert into inference.{kind} ({', '.join(columns)}) values %s on conflict do nothing"
     records = [json.loads(unsent.record) for unsent in batch]
     with warehouse, warehouse.cursor() as cursor:
-        execute_values(cursor, statement, [[_value(record[name]) for name in columns] for record in records])
+        # A record of an earlier version lacks the newest columns.
+        values = [[_value(record.get(name)) for name in columns] for record in records]
+        execute_values(cursor, statement, values)
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401 (a JSON value)

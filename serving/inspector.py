@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from inspection.camera_health import CameraFault, CameraHealth
 from inspection.errors import DuplicateError
 from inspection.gauge.gauge import combined
 from inspection.gauge.reading import Measurements
+from inspection.image_quality import ImageQuality, measure_quality
 from inspection.imaging import load_frame, to_tensor
 from inspection.judgement import judge
 from inspection.runtime import Array
@@ -39,8 +41,18 @@ class Part:
     camera_id: str
     part_serial: str | None
     part_type: str | None
+    production_order_id: str | None
     captured_at: datetime | None
     received: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A verdict and how the picture was; None where nobody looked at it."""
+
+    verdict: Verdict
+    quality: ImageQuality | None = None
+    fault: CameraFault | None = None
 
 
 class Stopwatch:
@@ -72,12 +84,14 @@ class Inspector:
         settings: Settings,
         audit_secret: bytes,
         cameras: metrics.CameraLines,
+        health: CameraHealth,
     ) -> None:
         self._models = models
         self._outbox = outbox
         self._settings = settings
         self._audit_secret = audit_secret
         self._cameras = cameras
+        self._health = health
         self._in_work = 0
         self._counting = threading.Lock()
 
@@ -99,8 +113,8 @@ class Inspector:
         model = self._models.current
         watch.lap("look_up")
         with self._working():
-            verdict = self._judge(part, model, watch)
-        return self._store(part, model, verdict, digest, watch)
+            seen = self._judge(part, model, digest, watch)
+        return self._store(part, model, seen, digest, watch)
 
     def give_up(self, part: Part) -> PredictionRecord:
         """Returns the verdict on a part whose deadline has passed: a person looks at it.
@@ -114,12 +128,22 @@ class Inspector:
         watch = Stopwatch(part.received)
         watch.lap("wait")
         digest = hashlib.sha256(part.image).hexdigest()
-        return self._store(part, self._models.current, unjudged(RouteReason.DEADLINE), digest, watch)
+        seen = Seen(unjudged(RouteReason.DEADLINE))
+        return self._store(part, self._models.current, seen, digest, watch)
 
-    def _judge(self, part: Part, model: LiveModel, watch: Stopwatch) -> Verdict:
+    def _judge(self, part: Part, model: LiveModel, digest: str, watch: Stopwatch) -> Seen:
         preprocessing = model.manifest.preprocessing
         frame = load_frame(part.image, preprocessing)
         watch.lap("decode")
+        quality = measure_quality(frame.pixels)
+        fault = self._health.check(
+            (part.camera_id, part.part_type),
+            part.part_serial or part.image_id,
+            digest,
+            quality,
+            part_found=frame.part_found,
+        )
+        watch.lap("camera")
         tensor = to_tensor(frame.pixels[None], preprocessing)
         watch.lap("normalise")
         probabilities, maps = model.network.run(tensor, crowded=self._in_work > 1)
@@ -133,9 +157,9 @@ class Inspector:
             auto_pass_paused=self._models.auto_pass_paused,
         )
         draw = audit_draw(str(part.inspection_id), self._audit_secret)
-        verdict = decide(judgement, rules, part_found=frame.part_found, draw=draw)
+        verdict = decide(judgement, rules, fault=fault, draw=draw)
         watch.lap("decide")
-        return verdict
+        return Seen(verdict, quality, fault)
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -148,8 +172,9 @@ class Inspector:
                 self._in_work -= 1
 
     def _store(
-        self, part: Part, model: LiveModel, verdict: Verdict, digest: str, watch: Stopwatch
+        self, part: Part, model: LiveModel, seen: Seen, digest: str, watch: Stopwatch
     ) -> PredictionRecord:
+        verdict = seen.verdict
         record = PredictionRecord(
             inspection_id=part.inspection_id,
             image_id=part.image_id,
@@ -172,6 +197,12 @@ class Inspector:
             image_sha256=digest,
             captured_at=part.captured_at,
             predicted_at=datetime.now(UTC),
+            production_order_id=part.production_order_id,
+            station_id=self._settings.station_id,
+            thresholds=model.manifest.thresholds,
+            confidence_threshold=self._settings.confidence_threshold,
+            image_quality=asdict(seen.quality) if seen.quality else {},
+            camera_fault=seen.fault,
         )
         standing = self._outbox.add(record)
         if standing is record:  # and not an earlier answer

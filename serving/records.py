@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
+from inspection.camera_health import CameraFault
 from inspection.gauge.reading import Measurement
 from inspection.judgement import Action, Defect, Prediction
 from inspection.verdict import RouteReason
@@ -82,7 +83,14 @@ class DefectRecord(_Record):
 
 
 class PredictionRecord(_Record):
-    """A verdict with all that it rests on."""
+    """A verdict with all that it rests on.
+
+    Attributes:
+        thresholds: probability from which each class is reported.
+        confidence_threshold: below it a person looks.
+        image_quality: the fields of `inspection.image_quality.ImageQuality`; empty where none was measured.
+        camera_fault: why the picture is not believed; null for a sound one.
+    """
 
     inspection_id: UUID
     role: Role = "production"
@@ -104,6 +112,13 @@ class PredictionRecord(_Record):
     review_probability: float
     routed_to: str
     image_sha256: str
+    # Records of an earlier version lack what follows.
+    production_order_id: str | None = None
+    station_id: str | None = None
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    confidence_threshold: float | None = None
+    image_quality: dict[str, float] = Field(default_factory=dict)
+    camera_fault: CameraFault | None = None
     captured_at: datetime | None
     predicted_at: datetime
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
+from inspection.camera_health import CameraFault, Standing
 from inspection.judgement import Action, Prediction
 from inspection.verdict import RouteReason
 from serving.records import Decision, DefectRecord, PredictionRecord, ReviewRecord, timestamp
@@ -33,6 +34,7 @@ class PartMetadata(_Request):
     camera_id: Name
     part_serial: Name | None = None
     part_type: Name | None = None
+    production_order_id: Name | None = None
     captured_at: AwareDatetime | None = None
 
 
@@ -44,6 +46,7 @@ class PartQuery(_Request):
     camera_id: Name | None = Field(None, description="Required, here or as a field of the body.")
     part_serial: Name | None = None
     part_type: Name | None = None
+    production_order_id: Name | None = None
     captured_at: AwareDatetime | None = Field(None, description="With a UTC offset.")
 
 
@@ -59,6 +62,7 @@ class InspectionAnswer(_Answer):
     inference_time_ms: float
     recommended_action: Action
     route_reason: RouteReason | None
+    camera_fault: CameraFault | None
     routed_to: str
     model_version: str
     ontology_version: str
@@ -80,6 +84,11 @@ class InspectionDetail(InspectionAnswer):
     auto_action: Action
     review_probability: float
     image_sha256: str
+    production_order_id: str | None
+    station_id: str | None
+    thresholds: dict[str, float]
+    confidence_threshold: float | None
+    image_quality: dict[str, float]
     timings_ms: dict[str, float]
     reviews: tuple[ReviewRecord, ...]
 
@@ -116,6 +125,23 @@ class ReviewAnswer(ReviewRecord):
     """
 
     overrides: bool | None
+
+
+class CamerasAnswer(_Answer):
+    """The cameras that have sent parts."""
+
+    cameras: tuple[Standing, ...]
+
+
+class CameraForgotten(_Answer):
+    """A camera that learns again.
+
+    Attributes:
+        references: that it had, one for each part type.
+    """
+
+    camera_id: str
+    references: int
 
 
 class DecisionRequest(_Request):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from inspection.camera_health import CameraHealth, CameraLimits, Key, Reference
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import open_store
@@ -33,6 +36,7 @@ class Station:
     keyring: Keyring
     outbox: Outbox
     models: ModelFollower
+    cameras: CameraHealth
     lanes: Lanes
     forwarder: Forwarder
 
@@ -57,13 +61,48 @@ def open_station(settings: Settings) -> Station:
     plan = choose_lanes(settings)
     models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
     cameras = CameraLines(settings.calibration)
-    inspector = Inspector(models, outbox, settings, audit_secret(settings.root / "audit.secret"), cameras)
+    health = camera_health(settings.root / "cameras.json", settings.camera_limits)
+    secret = audit_secret(settings.root / "audit.secret")
+    inspector = Inspector(models, outbox, settings, secret, cameras, health)
     lanes = Lanes(inspector, settings, plan.lanes)
-    station = Station(settings, keyring, outbox, models, lanes, Forwarder(outbox, settings))
+    station = Station(settings, keyring, outbox, models, health, lanes, Forwarder(outbox, settings))
     models.poll()
     models.start()
     station.forwarder.start()
     return station
+
+
+def camera_health(file: Path, limits: CameraLimits) -> CameraHealth:
+    """Begins with the references in a file, and keeps those there that are learnt.
+
+    A file that cannot be read is told in the log, and the cameras learn again: no part waits for it.
+    """
+    references: dict[Key, Reference] = {}
+    if file.exists():
+        try:
+            for known in _REFERENCES.validate_json(file.read_bytes()):
+                references[known.camera_id, known.part_type] = known.reference
+        except ValidationError as error:
+            log.error("the cameras learn their references again: %s cannot be used: %s", file, error)
+
+    def keep(found: Mapping[Key, Reference]) -> None:
+        learnt = [KnownCamera(camera_id=c, part_type=p, reference=r) for (c, p), r in found.items()]
+        temporary = file.with_suffix(".new")
+        temporary.write_bytes(_REFERENCES.dump_json(learnt, indent=2))
+        temporary.replace(file)
+
+    return CameraHealth(limits, references, keep)
+
+
+class KnownCamera(BaseModel):
+    """A reference in the file."""
+
+    camera_id: str
+    part_type: str | None
+    reference: Reference
+
+
+_REFERENCES = TypeAdapter(list[KnownCamera])
 
 
 def audit_secret(path: Path) -> bytes:

@@ -6,11 +6,13 @@ import uuid
 
 import pytest
 
+from inspection.camera_health import CameraFault
 from inspection.judgement import Action, BoundingBox, Defect, Judgement, Prediction
 from inspection.verdict import RouteReason, RoutingRules, audit_draw, decide, unjudged
 
 DEFECT = Defect("ANY", 0.9, "minor", BoundingBox(0, 0, 1, 1), 1.0)
 HUMAN = Action.HUMAN_INSPECTION
+GONE = CameraFault.NO_PART
 PAUSED = {"auto_pass_paused": True}
 
 
@@ -21,29 +23,29 @@ def judgement(action: Action, confidence: float) -> Judgement:
 
 
 CASES = [
-    # action of the model, confidence, rules, part found, draw -> action, auto action, reason, probability
-    ("accepted", Action.ACCEPT, 0.9, {}, True, 0.5, Action.ACCEPT, Action.ACCEPT, None, 0.05),
-    ("reworked", Action.REWORK, 0.9, {}, True, 0.5, Action.REWORK, Action.REWORK, None, 0.05),
-    ("scrapped", Action.SCRAP, 0.9, {}, True, 0.5, Action.SCRAP, Action.SCRAP, None, 0.05),
-    ("sure enough", Action.ACCEPT, 0.8, {}, True, 0.5, Action.ACCEPT, Action.ACCEPT, None, 0.05),
-    ("unsure pass", Action.ACCEPT, 0.79, {}, True, 0.5, HUMAN, HUMAN, "low_confidence", 1),
-    ("unsure fail", Action.SCRAP, 0.79, {}, True, 0.5, HUMAN, HUMAN, "low_confidence", 1),
-    ("no part", Action.ACCEPT, 0.99, {}, False, 0.5, HUMAN, HUMAN, "camera_health", 1),
-    ("no part, unsure, paused", Action.ACCEPT, 0.1, PAUSED, False, 0.0, HUMAN, HUMAN, "camera_health", 1),
-    ("paused", Action.ACCEPT, 0.99, PAUSED, True, 0.5, HUMAN, HUMAN, "auto_pass_paused", 1),
-    ("paused and unsure", Action.ACCEPT, 0.5, PAUSED, True, 0.5, HUMAN, HUMAN, "low_confidence", 1),
-    ("paused lets rejects go", Action.SCRAP, 0.99, PAUSED, True, 0.5, Action.SCRAP, Action.SCRAP, None, 0.05),
-    ("audit of an accept", Action.ACCEPT, 0.9, {}, True, 0.04, HUMAN, Action.ACCEPT, "audit", 0.05),
-    ("audit of a reject", Action.REWORK, 0.9, {}, True, 0.0, HUMAN, Action.REWORK, "audit", 0.05),
-    ("edge of the audit", Action.ACCEPT, 0.9, {}, True, 0.05, Action.ACCEPT, Action.ACCEPT, None, 0.05),
-    ("audit of all", Action.ACCEPT, 0.9, {"audit_share": 1}, True, 0.999, HUMAN, Action.ACCEPT, "audit", 1),
-    ("no audit of the unsure", Action.ACCEPT, 0.5, {}, True, 0.0, HUMAN, HUMAN, "low_confidence", 1),
+    # action of the model, confidence, rules, fault, draw -> action, auto action, reason, probability
+    ("accepted", Action.ACCEPT, 0.9, {}, None, 0.5, Action.ACCEPT, Action.ACCEPT, None, 0.05),
+    ("reworked", Action.REWORK, 0.9, {}, None, 0.5, Action.REWORK, Action.REWORK, None, 0.05),
+    ("scrapped", Action.SCRAP, 0.9, {}, None, 0.5, Action.SCRAP, Action.SCRAP, None, 0.05),
+    ("sure enough", Action.ACCEPT, 0.8, {}, None, 0.5, Action.ACCEPT, Action.ACCEPT, None, 0.05),
+    ("unsure pass", Action.ACCEPT, 0.79, {}, None, 0.5, HUMAN, HUMAN, "low_confidence", 1),
+    ("unsure fail", Action.SCRAP, 0.79, {}, None, 0.5, HUMAN, HUMAN, "low_confidence", 1),
+    ("no part", Action.ACCEPT, 0.99, {}, GONE, 0.5, HUMAN, HUMAN, "camera_health", 1),
+    ("no part, unsure, paused", Action.ACCEPT, 0.1, PAUSED, GONE, 0.0, HUMAN, HUMAN, "camera_health", 1),
+    ("paused", Action.ACCEPT, 0.99, PAUSED, None, 0.5, HUMAN, HUMAN, "auto_pass_paused", 1),
+    ("paused and unsure", Action.ACCEPT, 0.5, PAUSED, None, 0.5, HUMAN, HUMAN, "low_confidence", 1),
+    ("paused lets rejects go", Action.SCRAP, 0.99, PAUSED, None, 0.5, Action.SCRAP, Action.SCRAP, None, 0.05),
+    ("audit of an accept", Action.ACCEPT, 0.9, {}, None, 0.04, HUMAN, Action.ACCEPT, "audit", 0.05),
+    ("audit of a reject", Action.REWORK, 0.9, {}, None, 0.0, HUMAN, Action.REWORK, "audit", 0.05),
+    ("edge of the audit", Action.ACCEPT, 0.9, {}, None, 0.05, Action.ACCEPT, Action.ACCEPT, None, 0.05),
+    ("audit of all", Action.ACCEPT, 0.9, {"audit_share": 1}, None, 0.999, HUMAN, Action.ACCEPT, "audit", 1),
+    ("no audit of the unsure", Action.ACCEPT, 0.5, {}, None, 0.0, HUMAN, HUMAN, "low_confidence", 1),
     (
         "other threshold",
         Action.ACCEPT,
         0.6,
         {"confidence_threshold": 0.6},
-        True,
+        None,
         0.5,
         "ACCEPT",
         "ACCEPT",
@@ -54,7 +56,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("model", "confidence", "rules", "found", "draw", "action", "auto", "reason", "probability"),
+    ("model", "confidence", "rules", "fault", "draw", "action", "auto", "reason", "probability"),
     [case[1:] for case in CASES],
     ids=[case[0] for case in CASES],
 )
@@ -62,7 +64,7 @@ def test_routing(
     model: Action,
     confidence: float,
     rules: dict[str, float],
-    found: bool,
+    fault: CameraFault | None,
     draw: float,
     action: Action,
     auto: Action,
@@ -70,7 +72,7 @@ def test_routing(
     probability: float,
 ) -> None:
     said = judgement(model, confidence)
-    verdict = decide(said, RoutingRules(**rules), part_found=found, draw=draw)  # type: ignore[arg-type]
+    verdict = decide(said, RoutingRules(**rules), fault=fault, draw=draw)  # type: ignore[arg-type]
 
     assert verdict.recommended_action == action
     assert verdict.auto_action == auto
@@ -86,7 +88,7 @@ def test_routing(
     [("ACCEPT", "next_station"), ("REWORK", "rework_station"), ("SCRAP", "scrap_bin")],
 )
 def test_places(action: str, place: str) -> None:
-    verdict = decide(judgement(Action(action), 0.9), RoutingRules(), part_found=True, draw=0.9)
+    verdict = decide(judgement(Action(action), 0.9), RoutingRules(), draw=0.9)
     assert verdict.routed_to == place
 
 

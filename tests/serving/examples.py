@@ -114,8 +114,12 @@ def picture(
     width: int = 128,
     height: int = 128,
 ) -> NDArray[np.uint8]:
-    """Returns a grey RGB image with a coloured rectangle (x, y, width, height)."""
-    pixels = np.full((height, width, 3), GREY, np.uint8)
+    """Returns a grey RGB image with a coloured rectangle (x, y, width, height).
+
+    The grey is a chequer of two greys whose mean is `GREY`: an even image would be a camera out of order.
+    """
+    rows, columns = np.indices((height, width)) // 2
+    pixels = np.repeat((GREY[0] - 4 + 8 * ((rows + columns) % 2))[..., None], 3, axis=2).astype(np.uint8)
     x, y, w, h = box
     pixels[y : y + h, x : x + w] = colour
     return pixels

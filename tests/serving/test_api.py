@@ -77,6 +77,7 @@ def test_a_good_part_is_accepted(client: Client) -> None:
         "defects": [],
         "recommended_action": "ACCEPT",
         "route_reason": None,
+        "camera_fault": None,
         "routed_to": "next_station",
         "ontology_version": "1.0.0",
     }
