@@ -1,4 +1,8 @@
-"""How many parts are worked on, how many may wait, and how long: bounded, so that no part waits unseen."""
+"""How many parts are worked on, how many may wait, and how long: bounded, so that no part waits unseen.
+
+A part whose turn would come too late for its deadline is refused at once: a person can have it now, and those
+before it keep their time.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,19 @@ from serving.inspector import Inspector, Part
 from serving.records import PredictionRecord
 
 
+SMOOTHING = 0.1
+HEADROOM = 0.7  # of the deadline: what a part takes varies
+
+
 class Lanes:
     """Worker threads behind a bounded queue; the methods belong to the event loop's thread."""
 
     def __init__(self, inspector: Inspector, settings: Settings, lanes: int) -> None:
         self._inspector = inspector
+        self._lanes = lanes
         self._places = lanes + settings.service_queue
         self._taken = 0
+        self._seconds = 0.0  # that a part takes of a lane, of late
         self._deadline = settings.deadline_ms / 1000
         self._workers = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
@@ -30,9 +40,9 @@ class Lanes:
         """Holds a place for one request, from before its body is read: bodies fill the memory too.
 
         Raises:
-            OverloadError: all places are taken.
+            OverloadError: all places are taken, or those before it leave it no time.
         """
-        if self._taken >= self._places:
+        if self._taken >= self._places or not self._in_time():
             metrics.SHED.inc()
             raise OverloadError(f"{self._taken} parts are waiting already: let a person look, or try again")
         self._taken += 1
@@ -47,7 +57,7 @@ class Lanes:
         Raises:
             InspectionError: as `Inspector.inspect`.
         """
-        work = self._workers.submit(self._inspector.inspect, part)
+        work = self._workers.submit(self._inspect, part)
         remaining = self._deadline - (time.perf_counter() - part.received)
         try:
             # A part that still waits for a worker is taken back; one in work runs on, and what it
@@ -56,6 +66,35 @@ class Lanes:
         except TimeoutError:
             return await asyncio.to_thread(self._inspector.give_up, part)
 
+    def _in_time(self) -> bool:
+        return in_time(self._taken, self._lanes, self._seconds, self._deadline)
+
+    def _inspect(self, part: Part) -> PredictionRecord:
+        begun = time.perf_counter()
+        try:
+            return self._inspector.inspect(part)
+        finally:
+            # Smoothed over some ten parts; a torn read or write of another lane's costs one sample.
+            self._seconds += SMOOTHING * (time.perf_counter() - begun - self._seconds)
+
     def close(self) -> None:
         """Ends the worker threads once the parts in work are done."""
         self._workers.shutdown()
+
+
+def in_time(before: int, lanes: int, seconds: float, deadline: float) -> bool:
+    """Tells whether one more part would have its verdict before its deadline.
+
+    Where a lane is free it is tried in any case: that is how the service notices that parts go faster again.
+
+    Args:
+        before: parts that have a place.
+        lanes: parts in work at a time.
+        seconds: that a part takes of a lane.
+        deadline: seconds from now.
+    """
+    if before < lanes:
+        return True
+    # The parts in work are halfway on the average.
+    wait = (before - lanes + 1) * seconds / lanes
+    return wait + seconds <= HEADROOM * deadline
