@@ -18,7 +18,6 @@ from serving import metrics
 from serving.inspector import Inspector, Part
 from serving.records import PredictionRecord
 
-
 SMOOTHING = 0.1
 HEADROOM = 0.7  # of the deadline: what a part takes varies
 
