@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
@@ -21,9 +22,10 @@ MAX_FIELDS = 20
 
 
 class Upload(NamedTuple):
-    """An image and the metadata that came in the same body."""
+    """An image with its SHA-256, and the metadata that came in the same body."""
 
     image: bytes
+    sha256: str
     fields: dict[str, str]
 
 
@@ -55,31 +57,32 @@ async def read_upload(request: Request, seconds: float) -> Upload:
     limit = MAX_BYTES + (MAX_ENVELOPE if multipart else 0)
     try:
         async with asyncio.timeout(seconds):
-            body = await _read(request, limit)
+            body, digest = await _read(request, limit)
     except TimeoutError as error:
         raise HTTPException(
             408, f"the image did not arrive within {seconds:g} s", headers={"Connection": "close"}
         ) from error
-    return await _open_multipart(request.headers, body) if multipart else Upload(body, {})
+    return await _open_multipart(request.headers, body) if multipart else Upload(body, digest, {})
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int) -> tuple[bytes, str]:
     declared = int(request.headers.get("content-length", 0))
     if declared > limit and (declared > limit + MAX_DRAIN or "expect" in request.headers):
         raise _too_large()
     chunks: list[bytes] = []
-    size = 0
+    size, digest = 0, hashlib.sha256()  # taken while the next piece is on its way
     async for chunk in request.stream():
         size += len(chunk)
         if size <= limit:
             chunks.append(chunk)
+            digest.update(chunk)
         else:
             chunks.clear()
         if size > limit + MAX_DRAIN:
             break
     if size > limit:
         raise _too_large()
-    return b"".join(chunks)
+    return b"".join(chunks), digest.hexdigest()
 
 
 def _too_large() -> ImageTooLargeError:
@@ -114,4 +117,5 @@ async def _split(form: FormData) -> Upload:
     image = form.get("image")
     if not isinstance(image, UploadFile):
         raise HTTPException(422, "the multipart body needs a file in the field 'image'")
-    return Upload(await image.read(), fields)
+    data = await image.read()
+    return Upload(data, hashlib.sha256(data).hexdigest(), fields)

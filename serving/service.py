@@ -6,6 +6,8 @@ from the environment (see `inspection.settings`); `serving.process` gives the wh
 
 from __future__ import annotations
 
+import gc
+
 import bentoml
 import click
 
@@ -23,6 +25,7 @@ app = create_app()
     name="visual_inspection",
     workers=1,  # outbox, queue and pause state live in one process; replicas are whole services
     logging={"access": {"enabled": False}},  # each part is in the outbox, with its timings
+    tracing={"excluded_urls": "/api/"},  # a span for each piece of a body that arrives takes time of its own
     http={"host": get_settings().host, "port": get_settings().service_port},
 )
 @bentoml.asgi_app(app, path="/")
@@ -34,6 +37,9 @@ class InspectionService:
         end_with_parent()
         self.station = open_station(get_settings())
         app.state.station = self.station
+        # What is there now stays: a collection need not look through it while a part waits.
+        gc.collect()
+        gc.freeze()
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod

@@ -55,7 +55,12 @@ async def predict(
     with station.lanes.place():
         upload = await read_upload(request, station.settings.upload_seconds)
         metadata = _metadata(told | upload.fields, idempotency_key)
-        part = Part(image=upload.image, received=time.perf_counter(), **metadata.model_dump())
+        part = Part(
+            image=upload.image,
+            image_sha256=upload.sha256,
+            received=time.perf_counter(),
+            **metadata.model_dump(),
+        )
         return InspectionAnswer.of(await station.lanes.inspect(part))
 
 
