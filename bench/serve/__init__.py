@@ -19,11 +19,12 @@ import numpy as np
 from bench.ingest import machine, own_server
 from bench.serve import decoding, overload
 from bench.serve.load import Answer, crowd, timed
-from bench.serve.model import approve, bundle_folder, photographs, store_model
+from bench.serve.model import LARGE, approve, bundle_folder, photographs, store_model
 from bench.serve.stacks import PEERS, Stack, our_service, peer
 from bench.serve.work import Work, floor_rate
 from inspection.errors import SettingsError
 from inspection.progress import report
+from inspection.settings import get_settings
 from inspection.tuning import LanePlan, cores
 
 Result = dict[str, Any]
@@ -69,6 +70,9 @@ def run() -> Result:
             measured |= overload.measure(ours, images, measured["ours_4_clients_per_s"])
         report("serve", 4, STEPS, "decoding")
         measured |= decoding.measure(narrow, images)
+        if real := decoding.enlarged(get_settings().images, LARGE):
+            found = decoding.measure(narrow, real)
+            measured |= {f"real_{name}": value for name, value in found.items()}
         report("serve", STEPS, STEPS)
     return {
         "name": "serve",
