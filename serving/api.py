@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from serving import metrics
 from serving.problems import RESPONSES, handle_problems
 from serving.routes import cameras, inspections, models, predict
 
@@ -33,5 +35,10 @@ def create_app() -> FastAPI:
     def page() -> HTMLResponse:
         """The OpenAPI page: BentoML's own loads a tracker."""
         return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+
+    @app.get("/metrics", include_in_schema=False)
+    def figures() -> Response:
+        """What Prometheus reads."""
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return app

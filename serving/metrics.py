@@ -1,6 +1,6 @@
-"""What Prometheus can read at ``/metrics``, beside BentoML's own figures.
+"""What Prometheus can read at ``/metrics``.
 
-BentoML collects from all processes through files, which `prometheus_client` finds by itself.
+BentoML has its processes keep their figures in files, which `prometheus_client` finds by itself.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from serving.records import PredictionRecord
 
@@ -60,3 +61,13 @@ def count(record: PredictionRecord, cameras: CameraLines) -> None:
         ROUTED_TO_PERSON.labels(record.route_reason.value).inc()
     for step, milliseconds in record.timings_ms.items():
         STEP_SECONDS.labels(step).observe(milliseconds / 1000)
+
+
+def exposition() -> bytes:
+    """Returns all figures in Prometheus's text format."""
+    registry = CollectorRegistry()
+    try:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    except ValueError:  # there is no folder of such files: the app runs without BentoML
+        registry = REGISTRY
+    return generate_latest(registry)

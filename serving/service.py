@@ -26,6 +26,7 @@ app = create_app()
     workers=1,  # outbox, queue and pause state live in one process; replicas are whole services
     logging={"access": {"enabled": False}},  # each part is in the outbox, with its timings
     tracing={"excluded_urls": "/api/"},  # a span for each piece of a body that arrives takes time of its own
+    metrics={"enabled": False},  # BentoML's own have a series for every path that any client asks for
     http={"host": get_settings().host, "port": get_settings().service_port},
 )
 @bentoml.asgi_app(app, path="/")
