@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from serving.metrics import RequestTimer
 from serving.problems import RESPONSES, handle_problems
 from serving.routes import inspections, models, predict
 
@@ -24,6 +25,7 @@ def create_app() -> FastAPI:
         responses=RESPONSES,
     )
     handle_problems(app)
+    app.add_middleware(RequestTimer, path=predict.PATH)
     app.include_router(predict.router, tags=["line"])
     app.include_router(inspections.router, tags=["inspectors"], max_body_size=MAX_JSON)
     app.include_router(models.router, tags=["engineers"], max_body_size=MAX_JSON)

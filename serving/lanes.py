@@ -20,6 +20,7 @@ class Lanes:
 
     def __init__(self, inspector: Inspector, settings: Settings, lanes: int) -> None:
         self._inspector = inspector
+        self._lanes = lanes
         self._places = lanes + settings.service_queue
         self._taken = 0
         self._deadline = settings.deadline_ms / 1000
@@ -35,11 +36,11 @@ class Lanes:
         if self._taken >= self._places:
             metrics.SHED.inc()
             raise OverloadError(f"{self._taken} parts are waiting already: let a person look, or try again")
-        self._taken += 1
+        self._take(1)
         try:
             yield
         finally:
-            self._taken -= 1
+            self._take(-1)
 
     async def inspect(self, part: Part) -> PredictionRecord:
         """Returns the verdict on a part, or, past the deadline, that a person must look at it.
@@ -55,6 +56,11 @@ class Lanes:
             return await asyncio.wait_for(asyncio.wrap_future(work), remaining)
         except TimeoutError:
             return await asyncio.to_thread(self._inspector.give_up, part)
+
+    def _take(self, places: int) -> None:
+        self._taken += places
+        metrics.IN_PROGRESS.set(self._taken)
+        metrics.WAITING.set(max(0, self._taken - self._lanes))
 
     def close(self) -> None:
         """Ends the worker threads once the parts in work are done."""

@@ -35,6 +35,7 @@ class Station:
     models: ModelFollower
     lanes: Lanes
     forwarder: Forwarder
+    cameras: CameraLines
 
     def close(self) -> None:
         """Ends the threads, work in progress first, and closes the outbox."""
@@ -59,7 +60,7 @@ def open_station(settings: Settings) -> Station:
     cameras = CameraLines(settings.calibration)
     inspector = Inspector(models, outbox, settings, audit_secret(settings.root / "audit.secret"), cameras)
     lanes = Lanes(inspector, settings, plan.lanes)
-    station = Station(settings, keyring, outbox, models, lanes, Forwarder(outbox, settings))
+    station = Station(settings, keyring, outbox, models, lanes, Forwarder(outbox, settings), cameras)
     models.poll()
     models.start()
     station.forwarder.start()

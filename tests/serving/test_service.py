@@ -179,7 +179,8 @@ def test_metrics_count_verdicts_and_steps(http: httpx.Client) -> None:
     text = http.get("/metrics").text
     assert 'action="ACCEPT",camera_id="cam-1",line_id="unknown",prediction="PASS"' in text
     for step in ("wait", "decode", "normalise", "infer", "decide", "store"):
-        assert f'vqi_step_seconds_bucket{{le="0.005",step="{step}"}}' in text
+        assert f'vqi_step_seconds_bucket{{le="0.2",line_id="unknown",step="{step}"}}' in text
+        assert f'vqi_camera_step_seconds_count{{camera_id="cam-1",line_id="unknown",step="{step}"}}' in text
 
 
 # Hostile clients
