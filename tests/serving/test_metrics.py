@@ -14,9 +14,10 @@ from prometheus_client import REGISTRY
 
 from inspection.settings import Settings
 from serving.lanes import Lanes
-from serving.metrics import MOST_CAMERAS, CameraLines, tell_model
+from serving.metrics import BUCKETS, MOST_CAMERAS, CameraLines, tell_model
 from serving.station import Station, open_station
 from tests.deploy.metric_names import series_in_tests, used_metrics
+from tests.house.repository import ROOT
 from tests.serving.conftest import Client, connect
 from tests.serving.examples import GOOD, METADATA, PNG, RED, ROUTE, encode, picture
 from tests.serving.plant import Plant
@@ -166,3 +167,10 @@ def test_the_outbox_is_told_until_it_is_empty(
 
 def metrics(plant: Plant) -> str:
     return httpx.get(plant.service.url + "/metrics").text
+
+
+def test_the_reference_tells_every_metric_and_bucket() -> None:
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    told = {name.removesuffix("_total") for name in re.findall(r"`(vqi_\w+)`", page)}
+    assert told == {metric.name for metric in REGISTRY.collect() if metric.name.startswith("vqi_")}
+    assert ", ".join(f"{bound:g}" for bound in BUCKETS) in " ".join(page.split())
