@@ -26,6 +26,7 @@ def create_app() -> FastAPI:
         responses=RESPONSES,
     )
     handle_problems(app)
+    app.add_middleware(metrics.RequestTimer, path=predict.PATH)
     app.include_router(predict.router, tags=["line"])
     app.include_router(inspections.router, tags=["inspectors"], max_body_size=MAX_JSON)
     app.include_router(models.router, tags=["engineers"], max_body_size=MAX_JSON)

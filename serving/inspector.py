@@ -203,8 +203,7 @@ class Inspector:
         standing = self._outbox.add(record)
         if standing is record:  # and not an earlier answer
             watch.lap("store")
-            metrics.count(record, self._cameras)
-            metrics.STEP_SECONDS.labels("store").observe(watch.laps["store"] / 1000)
+            metrics.count(record, watch.laps, self._cameras)
         return _same_image(standing, part)
 
 

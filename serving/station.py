@@ -39,6 +39,7 @@ class Station:
     cameras: CameraHealth
     lanes: Lanes
     forwarder: Forwarder
+    lines: CameraLines
 
     def close(self) -> None:
         """Ends the threads, work in progress first, and closes the outbox."""
@@ -60,12 +61,12 @@ def open_station(settings: Settings) -> Station:
     outbox = Outbox(settings.root / "outbox.sqlite")
     plan = choose_lanes(settings)
     models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
-    cameras = CameraLines(settings.calibration)
+    lines = CameraLines(settings.calibration)
     health = camera_health(settings.root / "cameras.json", settings.camera_limits)
     secret = audit_secret(settings.root / "audit.secret")
-    inspector = Inspector(models, outbox, settings, secret, cameras, health)
+    inspector = Inspector(models, outbox, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
-    station = Station(settings, keyring, outbox, models, health, lanes, Forwarder(outbox, settings))
+    station = Station(settings, keyring, outbox, models, health, lanes, Forwarder(outbox, settings), lines)
     models.poll()
     models.start()
     station.forwarder.start()
