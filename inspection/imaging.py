@@ -253,7 +253,9 @@ def _jpeg_header(data: bytes) -> Header:
     if colour in ("CMYK", "YCCK"):
         raise UnsupportedImageError("a CMYK JPEG: save it as RGB or grey first")
     if (passes := scans(data)) > MAX_SCANS:
-        raise UnsupportedImageError(f"a JPEG of {passes} scans, at most {MAX_SCANS}: save it as a baseline JPEG")
+        raise UnsupportedImageError(
+            f"a JPEG of {passes} scans, at most {MAX_SCANS}: save it as a baseline JPEG"
+        )
     return Header("jpeg", int(width), int(height))
 
 
