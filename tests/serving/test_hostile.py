@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from inspection.simulation.hostile import attack, hostile_kinds
+from inspection.simulation.hostile import attack
+from inspection.simulation.hostile_requests import hostile_kinds
 from tests.serving.examples import GOOD, METADATA, PNG, ROUTE
 from tests.serving.plant import Plant
 
