@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inspection.errors import ImageTooLargeError
 from inspection.imaging import MAX_BYTES
+from serving import metrics
 from serving.uploads import Uploads
 
 IMAGE_TYPES = ("image/jpeg", "image/png")
@@ -62,6 +63,7 @@ async def read_upload(request: Request, uploads: Uploads) -> Upload:
     try:
         body = await uploads.collect(_hashed(request.stream(), digest), limit, MAX_DRAIN)
     except TimeoutError as error:
+        metrics.CUT_OFF.labels("body").inc()
         detail = f"the image did not arrive within {uploads.seconds:g} s, or others needed the room"
         raise HTTPException(408, detail, headers={"Connection": "close"}) from error
     if body is None:

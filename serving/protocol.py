@@ -7,6 +7,7 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from serving import metrics
 from serving.problems import problem
 
 MAX_HEAD = 64 * 2**10  # bytes, give or take one read from the connection
@@ -34,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._outside_bodies += len(data)
         super().data_received(data)
         if self._outside_bodies > MAX_HEAD:
-            self._cut_off(431, f"the head of the request is larger than {MAX_HEAD} bytes")
+            self._head_is_bad(431, f"the head of the request is larger than {MAX_HEAD} bytes")
 
     def on_message_begin(self) -> None:
         """Expects the head of the next request on a connection that is kept."""
@@ -58,13 +59,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect_head(self) -> None:
         if self._timer is None:
             detail = f"the head of the request did not arrive within {HEAD_SECONDS:g} s"
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._cut_off, 408, detail)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._head_is_bad, 408, detail)
 
     def _got_head(self) -> None:
         self._outside_bodies = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _head_is_bad(self, status: int, detail: str) -> None:
+        if not self.transport.is_closing():
+            metrics.CUT_OFF.labels("head").inc()
+        self._cut_off(status, detail)
 
     def _cut_off(self, status: int, detail: str) -> None:
         if self.transport.is_closing():

@@ -77,6 +77,19 @@ def test_a_head_without_end_is_cut_off(plant: Plant, start: bytes) -> None:
     assert predict(plant).status_code == 200
 
 
+def test_who_is_cut_off_is_counted(plant: Plant) -> None:
+    def counted(part: str) -> float:
+        lines = httpx.get(plant.service.url + "/metrics", timeout=20).text.splitlines()
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith(f'vqi_cut_off_total{{part="{part}')
+        )
+
+    before = counted("body"), counted("head")
+    for kind in ("slow client", "oversized header"):
+        attack(plant.service.url, KINDS[kind], plant.settings.upload_seconds + 10)
+    assert (counted("body"), counted("head")) == (before[0] + 1, before[1] + 1)
+
+
 def connect(plant: Plant) -> socket.socket:
     return socket.create_connection(("127.0.0.1", plant.settings.service_port), timeout=20)
 

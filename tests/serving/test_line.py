@@ -9,12 +9,17 @@ import pytest
 
 from inspection.simulation import hostile_requests
 from inspection.simulation.hostile import Hostile
+from inspection.simulation.line_report import CameraFigures, HostileFigures, LineFigures
+from serving.process import REPOSITORY
 from tests.serving.examples import GOOD, SCRATCHED
 from tests.serving.plant import Plant
 from vqi.line_page import LinePage
 from vqi.main import main
 
 KINDS = {hostile.kind: hostile for hostile in hostile_requests.hostile_kinds()}
+
+
+REFERENCE = (REPOSITORY / "docs" / "reference" / "line-report.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -94,3 +99,9 @@ def test_bad_options(
     shown = capsys.readouterr().err
     assert words in shown
     assert shown.count("\n") == 1
+
+
+def test_the_reference_tells_each_key_and_each_kind() -> None:
+    for model in (LinePage, LineFigures, CameraFigures, HostileFigures):
+        assert [name for name in model.model_fields if f"`{name}`" not in REFERENCE] == []
+    assert [kind for kind in KINDS if kind.split(" as ")[0] not in REFERENCE] == []
