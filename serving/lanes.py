@@ -34,9 +34,8 @@ class Lanes:
         self._deadline = settings.deadline_ms / 1000
         self._workers = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Holds a place for one request, from before its body is read: bodies fill the memory too.
+    def check(self) -> None:
+        """Refuses a part that would find no place, so that its body need not be read.
 
         Raises:
             OverloadError: all places are taken, or those before it leave it no time.
@@ -44,6 +43,15 @@ class Lanes:
         if self._taken >= self._places or not self._in_time():
             metrics.SHED.inc()
             raise OverloadError(f"{self._taken} parts are waiting already: let a person look, or try again")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place for one part, whose image has come.
+
+        Raises:
+            OverloadError: as `check`.
+        """
+        self.check()
         self._take(1)
         try:
             yield

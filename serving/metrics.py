@@ -48,6 +48,9 @@ ROUTED_TO_PERSON = Counter(
 SHED = Counter("vqi_shed", "Requests that were refused because too many were waiting.")
 IN_PROGRESS = Gauge("vqi_requests_in_progress", "Parts in work or waiting.", multiprocess_mode="mostrecent")
 WAITING = Gauge("vqi_requests_waiting", "Parts that wait for a worker.", multiprocess_mode="mostrecent")
+CUT_OFF = Counter(
+    "vqi_cut_off", "Requests whose head or body was too slow or, for a head, too large.", ["part"]
+)
 OUTBOX_UNSENT = Gauge(
     "vqi_outbox_unsent", "Records that the warehouse does not have yet.", multiprocess_mode="mostrecent"
 )

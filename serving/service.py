@@ -10,6 +10,7 @@ import gc
 
 import bentoml
 import click
+import uvicorn.config
 
 from inspection.settings import get_settings
 from serving.api import create_app
@@ -18,6 +19,7 @@ from serving.problems import ProblemMiddleware
 from serving.process import end_with_parent
 from serving.station import open_station
 
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:BoundedProtocol"  # BentoML offers no option
 app = create_app()
 
 

@@ -24,6 +24,7 @@ from serving.lanes import Lanes
 from serving.metrics import CameraLines
 from serving.models import ModelFollower
 from serving.outbox import Outbox
+from serving.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Station:
     models: ModelFollower
     cameras: CameraHealth
     lanes: Lanes
+    uploads: Uploads
     forwarder: Forwarder
     lines: CameraLines
 
@@ -66,7 +68,8 @@ def open_station(settings: Settings) -> Station:
     secret = audit_secret(settings.root / "audit.secret")
     inspector = Inspector(models, outbox, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
-    station = Station(settings, keyring, outbox, models, health, lanes, Forwarder(outbox, settings), lines)
+    uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
+    station = Station(settings, keyring, outbox, models, health, lanes, uploads, forwarder, lines)
     models.poll()
     models.start()
     station.forwarder.start()

@@ -55,16 +55,17 @@ async def predict(
     request.state.line_id = station.lines.line(query.camera_id)
     if media_type(request) != MULTIPART:
         _metadata(told, idempotency_key)  # before a body is read that would be refused anyway
+    station.lanes.check()  # likewise
+    upload = await read_upload(request, station.uploads)
+    metadata = _metadata(told | upload.fields, idempotency_key)
+    request.state.line_id = station.lines.line(metadata.camera_id)
+    part = Part(
+        image=upload.image,
+        image_sha256=upload.sha256,
+        received=time.perf_counter(),
+        **metadata.model_dump(),
+    )
     with station.lanes.place():
-        upload = await read_upload(request, station.settings.upload_seconds)
-        metadata = _metadata(told | upload.fields, idempotency_key)
-        request.state.line_id = station.lines.line(metadata.camera_id)
-        part = Part(
-            image=upload.image,
-            image_sha256=upload.sha256,
-            received=time.perf_counter(),
-            **metadata.model_dump(),
-        )
         return InspectionAnswer.of(await station.lanes.inspect(part))
 
 
