@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inspection.image_quality import ImageQuality
+if TYPE_CHECKING:  # settings read the limits from here, and need no OpenCV
+    from inspection.image_quality import ImageQuality
 
 MOST_CAMERAS = 1000
 """Pairs of camera and part type that are kept: a client names both, and must not fill the memory."""
