@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from serving import metrics
 from serving.problems import RESPONSES, handle_problems
-from serving.routes import cameras, inspections, models, predict
+from serving.routes import cameras, images, inspections, models, parts, predict, queue
 
 PAGE = Path(__file__).with_name("pages") / "api.html"
 MAX_JSON = 64 * 2**10  # bytes of the body of every route but the line's
@@ -28,7 +28,8 @@ def create_app() -> FastAPI:
     handle_problems(app)
     app.add_middleware(metrics.RequestTimer, path=predict.PATH)
     app.include_router(predict.router, tags=["line"])
-    app.include_router(inspections.router, tags=["inspectors"], max_body_size=MAX_JSON)
+    for routes in (queue, inspections, images, parts):
+        app.include_router(routes.router, tags=["inspectors"], max_body_size=MAX_JSON)
     app.include_router(models.router, tags=["engineers"], max_body_size=MAX_JSON)
     app.include_router(cameras.router, tags=["engineers"], max_body_size=MAX_JSON)
 

@@ -54,6 +54,11 @@ class Keyring:
         found = [key for key in self.keys if hmac.compare_digest(key.sha256, given)]
         return found[0] if found else None
 
+    def role(self, request: Request) -> KeyRole | None:
+        """Returns the role of who asks; None where there are no keys."""
+        key = self.identify(_secret(request)) if self.keys else None
+        return key.role if key else None
+
     def authorise(self, request: Request, roles: tuple[KeyRole, ...]) -> str:
         """Returns the name of who asks.
 
@@ -67,8 +72,7 @@ class Keyring:
                     403, "no API keys are set up (VQI_API_KEYS): only this machine is answered"
                 )
             return LOCAL
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        key = self.identify(secret.strip()) if scheme.lower() == "bearer" else None
+        key = self.identify(_secret(request))
         if key is None:
             challenge = {"WWW-Authenticate": "Bearer"}
             raise HTTPException(401, "send a valid key as 'Authorization: Bearer KEY'", headers=challenge)
@@ -87,6 +91,12 @@ def allow(*roles: KeyRole) -> Callable[[Request], str]:
         return keyring.authorise(request, roles)
 
     return authorised
+
+
+def is_inspector(request: Request) -> bool:
+    """Tells whether an inspector asks, who must not learn what an audited part was judged; a dependency."""
+    keyring: Keyring = request.app.state.station.keyring
+    return keyring.role(request) == "inspector"
 
 
 def load_keys(path: Path | None) -> Keyring:
@@ -125,6 +135,11 @@ def check_host(host: str, keyring: Keyring) -> None:
             f"without API keys the service listens on this machine only, not on {host}: "
             "set VQI_API_KEYS, or use 127.0.0.1"
         )
+
+
+def _secret(request: Request) -> str:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,9 +6,10 @@ service answers repeated requests, the queue and look-ups from here, so it works
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from inspection.judgement import Action
+from inspection.verdict import RouteReason
 from serving.records import PredictionRecord, ReviewRecord
 
 Kind = Literal["predictions", "reviews"]
@@ -46,6 +48,7 @@ create index if not exists unsent_reviews on reviews (sequence)
     where sent_at is null and refused is null;
 create index if not exists reviews_of on reviews (inspection_id);
 create index if not exists for_person on predictions (sequence) where for_person;
+create index if not exists parts on predictions (record ->> 'part_serial') where role = 'production';
 commit;
 """
 
@@ -55,6 +58,16 @@ class Unsent(NamedTuple):
 
     sequence: int
     record: str
+
+
+class Place(NamedTuple):
+    """A place in the queue for people: those with rank 0 come before those with rank 1, then by age."""
+
+    rank: int
+    sequence: int
+
+
+FRONT = Place(0, 0)
 
 
 class Outbox:
@@ -117,9 +130,42 @@ class Outbox:
         query = "select record from reviews where inspection_id = ? order by sequence"
         return [ReviewRecord.model_validate_json(row[0]) for row in self._all(query, (str(inspection_id),))]
 
-    def queue(self, limit: int) -> list[PredictionRecord]:
-        """Returns the parts that wait for a person, oldest first."""
-        return [PredictionRecord.model_validate_json(row[0]) for row in self._all(_QUEUE, (limit,))]
+    def queue(
+        self,
+        limit: int,
+        after: Place = FRONT,
+        *,
+        cameras: Sequence[str] | None = None,
+        reason: RouteReason | None = None,
+        urgent: Sequence[str] = (),
+    ) -> list[tuple[Place, PredictionRecord]]:
+        """Returns parts that wait for a person, oldest first.
+
+        Args:
+            limit: how many at most.
+            after: the place of the last one of the page before.
+            cameras: only from these.
+            reason: only those that were routed to people for it.
+            urgent: classes whose parts come first. An audited part keeps its place: coming first would tell
+                its verdict.
+        """
+        listed = None if cameras is None else json.dumps(cameras)
+        values = (limit, *after, listed, reason, *([json.dumps(urgent)] if urgent else []))
+        return [
+            (Place(int(rank), int(sequence)), PredictionRecord.model_validate_json(record))
+            for rank, sequence, record in self._all(_URGENT_FIRST if urgent else _BY_AGE, values)
+        ]
+
+    def waits_for_person(self, inspection_id: UUID) -> bool:
+        """Tells whether a part was routed to people and nobody has decided on it yet."""
+        query = f"select 1 from predictions as p where inspection_id = ? and {_WAITS}"
+        return self._one(query, (str(inspection_id),)) is not None
+
+    def of_part(self, part_serial: str, limit: int) -> list[PredictionRecord]:
+        """Returns the newest verdicts on a part, oldest first."""
+        return [
+            PredictionRecord.model_validate_json(row[0]) for row in self._all(_OF_PART, (part_serial, limit))
+        ][::-1]
 
     def unsent(self, kind: Kind, limit: int) -> list[Unsent]:
         """Returns records that the warehouse does not have yet, oldest first."""
@@ -170,9 +216,30 @@ class Outbox:
 
 _UNSENT = "sent_at is null and refused is null"
 _FIND = "select record from predictions where inspection_id = ? and role = ?"
-_QUEUE = """
-select record from predictions as p
-where for_person and role = 'production'
-    and not exists (select 1 from reviews as r where r.inspection_id = p.inspection_id)
-order by sequence limit ?
+_OF_PART = """
+select record from predictions
+where role = 'production' and record ->> 'part_serial' = ? order by sequence desc limit ?
 """
+_WAITS = """
+for_person and role = 'production'
+    and not exists (select 1 from reviews as r where r.inspection_id = p.inspection_id)
+"""
+_QUEUE = f"""
+select {{rank}} as rank, sequence, record from predictions as p
+where {_WAITS}
+    and ({{rank}}, sequence) > (?2, ?3)
+    and (?4 is null or record ->> 'camera_id' in (select value from json_each(?4)))
+    and (?5 is null or record ->> 'route_reason' = ?5)
+order by {{order}} limit ?1
+"""
+_RANK = f"""
+not (
+    record ->> 'route_reason' <> '{RouteReason.AUDIT}'
+    and exists (
+        select 1 from json_each(record, '$.defects')
+        where value ->> 'class' in (select value from json_each(?6))
+    )
+)
+"""
+_BY_AGE = _QUEUE.format(rank="1", order="sequence")  # in the index's order: one page is read, not all
+_URGENT_FIRST = _QUEUE.format(rank=_RANK, order="rank, sequence")

@@ -19,6 +19,7 @@ from inspection.store import open_store
 from inspection.tuning import choose_lanes
 from serving.forwarder import Forwarder
 from serving.inspector import Inspector
+from serving.kept import KeptImages
 from serving.keys import Keyring, load_keys
 from serving.lanes import Lanes
 from serving.metrics import CameraLines
@@ -36,6 +37,7 @@ class Station:
     settings: Settings
     keyring: Keyring
     outbox: Outbox
+    kept: KeptImages
     models: ModelFollower
     cameras: CameraHealth
     lanes: Lanes
@@ -61,15 +63,18 @@ def open_station(settings: Settings) -> Station:
     if not keyring.keys:
         log.warning("no API keys are set up (VQI_API_KEYS): only this machine is answered")
     outbox = Outbox(settings.root / "outbox.sqlite")
+    kept = KeptImages(
+        settings.root / "kept", settings.kept_max_bytes, settings.kept_days, waits=outbox.waits_for_person
+    )
     plan = choose_lanes(settings)
     models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
     lines = CameraLines(settings.calibration)
     health = camera_health(settings.root / "cameras.json", settings.camera_limits)
     secret = audit_secret(settings.root / "audit.secret")
-    inspector = Inspector(models, outbox, settings, secret, lines, health)
+    inspector = Inspector(models, outbox, kept, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
     uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
-    station = Station(settings, keyring, outbox, models, health, lanes, uploads, forwarder, lines)
+    station = Station(settings, keyring, outbox, kept, models, health, lanes, uploads, forwarder, lines)
     models.poll()
     models.start()
     station.forwarder.start()
