@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import ssl
 import threading
 import time
 import uuid
@@ -96,6 +97,7 @@ def run_line(
     rate: float,
     seconds: float | None = None,
     api_key: str | None = None,
+    verify: ssl.SSLContext | bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> LineReport:
     """Posts parts to the service at a steady total rate, several cameras at a time.
@@ -110,6 +112,7 @@ def run_line(
         seconds: length of the run, in which the parts come round again under new keys; None shows each
             part once.
         api_key: of the role ``line``.
+        verify: how the service's certificate is checked (see `inspection.tls`).
         progress: called with (parts done, parts).
 
     Raises:
@@ -123,7 +126,9 @@ def run_line(
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     limits = httpx.Limits(max_connections=CAMERAS, max_keepalive_connections=CAMERAS)
     start = time.monotonic()
-    with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, limits=limits) as client:
+    with httpx.Client(
+        base_url=url, headers=headers, timeout=TIMEOUT_S, limits=limits, verify=verify
+    ) as client:
         answers = _Run(client, shown, rate, start, progress).finish()
     return summarise(answers, time.monotonic() - start)
 

@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
 from inspection.judgement import Prediction
-from serving.keys import allow
+from serving.guard import READERS, allow
 from serving.records import PredictionRecord, ReviewRecord
 from serving.schemas import InspectionAnswer, InspectionDetail, QueueAnswer, ReviewAnswer, ReviewRequest
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1")
-readers = [Depends(allow("viewer", "inspector", "engineer"))]
+readers = [Depends(allow(*READERS))]
 Here = Annotated[Station, Depends(the_station)]
 
 

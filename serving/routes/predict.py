@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from serving.body import IMAGE_TYPES, MULTIPART, media_type, read_upload
+from serving.guard import allow
 from serving.inspector import Part
-from serving.keys import allow
 from serving.schemas import InspectionAnswer, PartMetadata, PartQuery
 from serving.station import Station, the_station
 

@@ -538,7 +538,8 @@ def test_other_methods_and_paths(client: Client) -> None:
     assert_problem(client("GET", "/api/v1/nothing"), 404)
     page = client("GET", "/")
     assert page.status_code == 200
-    assert "docs.json" in page.text
+    assert '<script src="api.js">' in page.text
+    assert "docs.json" in client("GET", "/api.js").text
     assert "googletagmanager" not in page.text
 
 

@@ -26,6 +26,7 @@ GIGABYTE = 2**30
 
 DIRECT = """
 import asyncio, os, sys, warnings, httpx
+from serving.guard import Guard
 from serving.service import InspectionService, app
 from tests.serving.examples import SCRATCHED, METADATA, PNG, ROUTE
 
@@ -34,7 +35,7 @@ service = InspectionService.inner()
 assert service.__is_ready__()
 
 async def ask():
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(Guard(app, app.state))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.post(ROUTE, params=METADATA, content=SCRATCHED, headers=PNG)
 

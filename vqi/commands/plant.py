@@ -46,6 +46,7 @@ def line(
     """Post parts to the service, as the cameras of a line do."""
     from inspection.settings import get_settings
     from inspection.simulation.line import run_line
+    from inspection.tls import trust
     from vqi.console import progress_bars
     from vqi.filling import bar
     from vqi.line import newest_parts
@@ -53,9 +54,17 @@ def line(
     settings = get_settings()
     parts = newest_parts(settings, max(1, round(rate * seconds)))
     key = api_key_file.read_text(encoding="utf-8").strip() if api_key_file else None
-    url = f"http://127.0.0.1:{settings.service_port}"
+    url = settings.service_url
     with progress_bars():
-        report = run_line(url, parts, rate=rate, seconds=seconds, api_key=key, progress=bar("inspect"))
+        report = run_line(
+            url,
+            parts,
+            rate=rate,
+            seconds=seconds,
+            api_key=key,
+            verify=trust(settings.tls_certificate),
+            progress=bar("inspect"),
+        )
     print(
         f"{report.answered} parts answered, {report.to_human} without an answer, {report.rate:.1f} a second"
     )
