@@ -27,8 +27,8 @@ API = "/api/"
 READERS: tuple[KeyRole, ...] = ("viewer", "inspector", "engineer")
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL = "local"  # who decides where no keys are set up
-# Basic comes first: it is what makes a browser ask for the key, as the password to any name.
-CHALLENGE = 'Basic realm="Visual inspection", Bearer'
+# Basic makes a browser ask for the key, as the password to any name; Chromium wants it in a line of its own.
+CHALLENGES = ("Bearer", 'Basic realm="Visual inspection"')
 
 
 class Caller(NamedTuple):
@@ -57,6 +57,8 @@ class Guard:
                 caller = self._admit(Request(scope))
             except HTTPException as refused:
                 answer = problem(refused.status_code, str(refused.detail), refused.headers)
+                for challenge in CHALLENGES if refused.status_code == 401 else ():
+                    answer.headers.append("WWW-Authenticate", challenge)
                 await answer(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
@@ -79,11 +81,7 @@ class Guard:
         if key is None:
             # After the look-up: one camera with a wrong key must not shut out those behind the same address.
             self._rates.take(limits.wrong_key, "address", _network(request))
-            raise HTTPException(
-                401,
-                "send a valid key as 'Authorization: Bearer KEY'",
-                headers={"WWW-Authenticate": CHALLENGE},
-            )
+            raise HTTPException(401, "send a valid key as 'Authorization: Bearer KEY'")
         self._rates.take(getattr(limits, key.role), "key", key.name)
         return Caller(key.name, key.role)
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from serving.guard import CHALLENGE
+from serving.guard import CHALLENGES
 from serving.keys import KeyRole, create_key, revoke_key
 from serving.process import REPOSITORY
 from tests.serving.conftest import Guarded
@@ -19,6 +19,7 @@ from tests.serving.examples import GOOD, METADATA, PNG, ROUTE
 
 ROLES = set(get_args(KeyRole))
 READERS = ROLES - {"line"}
+LATEST = 5  # seconds, on a busy machine; the service looks twice a second
 MISSING = "00000000-0000-0000-0000-000000000000"
 REVIEW = {"json": {"inspector_id": "anna", "decision": "PASS"}}
 REASON = {"json": {"reason": "because"}}
@@ -95,7 +96,7 @@ def test_no_key_no_answer(guarded: Guarded, route: tuple[str, str]) -> None:
             assert answer.status_code == 200
         else:
             assert answer.status_code == 401
-            assert answer.headers["www-authenticate"] == CHALLENGE
+            assert answer.headers.get_list("www-authenticate") == list(CHALLENGES)
             assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["x-request-id"]
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -138,11 +139,11 @@ def test_a_key_counts_within_a_second_and_so_does_its_end(
     secret = create_key(guarded.file, "late", "viewer")
     begun = time.monotonic()
     until(lambda: status() == 200)
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < LATEST
     revoke_key(guarded.file, "late")
     begun = time.monotonic()
     until(lambda: status() == 401)
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < LATEST
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from inspection.settings import Settings
-from serving.keys import load_keys
+from serving.keys import create_key, load_keys
 from vqi.environment import service_host
 from vqi.main import main
 
@@ -46,6 +49,20 @@ def test_a_key_from_its_making_to_its_end(settings: Settings, capsys: Output) ->
     assert service_host(settings) == "0.0.0.0"
     assert main(["keys", "list"]) == 0
     assert "answers nobody" in capsys.readouterr().out
+
+
+def test_the_demo_does_not_begin_what_it_has_no_key_for(tmp_path: Path) -> None:
+    create_key(Settings(home=tmp_path).keys_file, "line-a", "line")
+    done = subprocess.run(
+        [sys.executable, "-m", "vqi.main", "demo"],
+        env=os.environ | {"VQI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "VQI_HOME of its own" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys.json", "keys.json.lock"]
 
 
 @pytest.mark.parametrize(
