@@ -54,7 +54,7 @@ class Guard:
             return
         if scope["type"] == "http" and scope["path"] not in OPEN:
             try:
-                caller = self._admit(Request(scope))
+                caller = await self._admit(Request(scope))
             except HTTPException as refused:
                 answer = problem(refused.status_code, str(refused.detail), refused.headers)
                 for challenge in CHALLENGES if refused.status_code == 401 else ():
@@ -64,10 +64,10 @@ class Guard:
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
-    def _admit(self, request: Request) -> Caller:
+    async def _admit(self, request: Request) -> Caller:
         keyring: Keyring = self._state.station.keys.keyring
         limits: RateLimits = self._state.station.settings.rate_limits
-        caller = _local(request) if keyring.keys is None else self._identify(request, keyring, limits)
+        caller = _local(request) if keyring.keys is None else await self._identify(request, keyring, limits)
         if request.method not in READING:
             _check_origin(request)
             if caller.role == "viewer":
@@ -76,13 +76,13 @@ class Guard:
             raise HTTPException(403, f"a key of role {caller.role!r} may not read this")
         return caller
 
-    def _identify(self, request: Request, keyring: Keyring, limits: RateLimits) -> Caller:
+    async def _identify(self, request: Request, keyring: Keyring, limits: RateLimits) -> Caller:
         key = keyring.identify(secret) if (secret := _secret(request)) else None
         if key is None:
             # After the look-up: one camera with a wrong key must not shut out those behind the same address.
-            self._rates.take(limits.wrong_key, "address", _network(request))
+            await self._rates.take(limits.wrong_key, "address", _network(request))
             raise HTTPException(401, "send a valid key as 'Authorization: Bearer KEY'")
-        self._rates.take(getattr(limits, key.role), "key", key.name)
+        await self._rates.take(getattr(limits, key.role), "key", key.name)
         return Caller(key.name, key.role)
 
 

@@ -7,8 +7,8 @@ import time
 
 from fastapi import HTTPException
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 
 class Rates:
@@ -17,15 +17,16 @@ class Rates:
     def __init__(self) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    def take(self, per_minute: int, *who: str) -> None:
+    async def take(self, per_minute: int, *who: str) -> None:
         """Counts a request.
 
         Raises:
             HTTPException: 429, that was one too many.
         """
         limit = RateLimitItemPerMinute(per_minute)
-        if not self._limiter.hit(limit, *who):
-            wait = math.ceil(self._limiter.get_window_stats(limit, *who).reset_time - time.time())
+        if not await self._limiter.hit(limit, *who):
+            window = await self._limiter.get_window_stats(limit, *who)
+            wait = math.ceil(window.reset_time - time.time())
             raise HTTPException(
                 429,
                 f"more than {per_minute} requests a minute (VQI_RATE_LIMITS): try again later",
