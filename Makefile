@@ -47,6 +47,7 @@ test: lint
 lock:
 	uv pip compile -q --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile -q --no-annotate --no-header --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	for engine in cpu gpu; do uv pip compile -q --no-annotate --no-header --python-version 3.11 -c requirements.lock deploy/bento/requirements-$$engine.in -o deploy/bento/requirements-$$engine.lock; done
 
 clean:
 	rm -rf $(VENV)

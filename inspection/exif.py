@@ -10,11 +10,12 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
+from inspection.jpeg import MAX_SEGMENTS, segments
+
 UPRIGHT, TURNED = 1, range(2, 9)
 ORIENTATION_TAG = 0x0112
-START_OF_SCAN, APP1 = 0xDA, 0xE1
+APP1 = 0xE1
 EXIF_MARK = b"Exif\0\0"
-MAX_BLOCKS = 4096  # real files have fewer; a hostile one is not followed for seconds
 
 
 def orientation(data: bytes) -> int:
@@ -24,7 +25,7 @@ def orientation(data: bytes) -> int:
     """
     blocks = _png_blocks(data) if data.startswith(b"\x89PNG") else _jpeg_blocks(data)
     try:
-        tags = (_orientation_tag(body) for wanted, body in islice(blocks, MAX_BLOCKS) if wanted)
+        tags = (_orientation_tag(body) for wanted, body in islice(blocks, MAX_SEGMENTS) if wanted)
         value = next(tags, UPRIGHT)
     except struct.error:  # cut short: then no reader can tell an orientation from it
         return UPRIGHT
@@ -33,14 +34,8 @@ def orientation(data: bytes) -> int:
 
 def _jpeg_blocks(data: bytes) -> Iterator[tuple[bool, bytes]]:
     """Yields whether a segment is an EXIF block, and the block."""
-    position = 2
-    while data[position : position + 1] == b"\xff":
-        marker, length = struct.unpack_from(">BH", data, position + 1)
-        if marker == START_OF_SCAN:
-            return
-        body = data[position + 4 : position + 2 + length]
+    for marker, body in segments(data):
         yield marker == APP1 and body.startswith(EXIF_MARK), body[len(EXIF_MARK) :]
-        position += 2 + length
 
 
 def _png_blocks(data: bytes) -> Iterator[tuple[bool, bytes]]:

@@ -23,10 +23,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.errors import ImageTooLargeError, NotAnImageError, UnsupportedImageError
 from inspection.exif import UPRIGHT, orientation
+from inspection.jpeg import scans
 from inspection.outline import part_window
 
 MAX_BYTES = 16 * 2**20
 MAX_PIXELS = 16_000_000
+MAX_SCANS = 64  # of a JPEG; a progressive one has ten, and each costs the time of the whole picture
 
 Pixels = NDArray[np.uint8]
 
@@ -109,8 +111,8 @@ def inspect_header(data: bytes) -> Header:
 
     Raises:
         ImageTooLargeError: over `MAX_BYTES` or `MAX_PIXELS`.
-        UnsupportedImageError: an image, but neither JPEG nor 8-bit PNG, or one that its EXIF block
-            says to turn before it is looked at.
+        UnsupportedImageError: an image, but neither JPEG nor 8-bit PNG, one that its EXIF block says to
+            turn before it is looked at, or a JPEG of more than `MAX_SCANS` scans.
         NotAnImageError: neither, or a damaged header.
     """
     if len(data) > MAX_BYTES:
@@ -250,6 +252,10 @@ def _jpeg_header(data: bytes) -> Header:
         raise NotAnImageError(f"the JPEG header is damaged: {error}") from error
     if colour in ("CMYK", "YCCK"):
         raise UnsupportedImageError("a CMYK JPEG: save it as RGB or grey first")
+    if (passes := scans(data)) > MAX_SCANS:
+        raise UnsupportedImageError(
+            f"a JPEG of {passes} scans, at most {MAX_SCANS}: save it as a baseline JPEG"
+        )
     return Header("jpeg", int(width), int(height))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from serving import metrics
 from serving.problems import RESPONSES, handle_problems
 from serving.routes import cameras, inspections, models, predict
 
@@ -41,6 +43,7 @@ def create_app() -> FastAPI:
         dependencies=[Depends(HTTPBearer(auto_error=False, description="A key of `vqi keys create`."))],
     )
     handle_problems(app)
+    app.add_middleware(metrics.RequestTimer, path=predict.PATH)
     app.include_router(predict.router, tags=["line"])
     app.include_router(inspections.router, tags=["inspectors"], max_body_size=MAX_JSON)
     app.include_router(models.router, tags=["engineers"], max_body_size=MAX_JSON)
@@ -55,5 +58,10 @@ def create_app() -> FastAPI:
     def script() -> FileResponse:
         """The page's script: what stands in a page itself is not run."""
         return FileResponse(PAGES / "api.js")
+
+    @app.get("/metrics", include_in_schema=False)
+    def figures() -> Response:
+        """What Prometheus reads."""
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return app

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import NamedTuple
 
 from fastapi import HTTPException, Request
@@ -12,6 +12,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inspection.errors import ImageTooLargeError
 from inspection.imaging import MAX_BYTES
+from serving import metrics
+from serving.uploads import Uploads
 
 IMAGE_TYPES = ("image/jpeg", "image/png")
 MULTIPART = "multipart/form-data"
@@ -21,9 +23,10 @@ MAX_FIELDS = 20
 
 
 class Upload(NamedTuple):
-    """An image and the metadata that came in the same body."""
+    """An image with its SHA-256, and the metadata that came in the same body."""
 
     image: bytes
+    sha256: str
     fields: dict[str, str]
 
 
@@ -40,12 +43,12 @@ def media_type(request: Request) -> str:
     return found
 
 
-async def read_upload(request: Request, seconds: float) -> Upload:
+async def read_upload(request: Request, uploads: Uploads) -> Upload:
     """Reads the image, and in a multipart body the fields beside it.
 
     Args:
         request: its body must not have been read.
-        seconds: the client may take that long.
+        uploads: those that come in at the same time.
 
     Raises:
         ImageTooLargeError: more than 16 MiB; what comes after is not kept.
@@ -53,33 +56,25 @@ async def read_upload(request: Request, seconds: float) -> Upload:
     """
     multipart = media_type(request) == MULTIPART
     limit = MAX_BYTES + (MAX_ENVELOPE if multipart else 0)
-    try:
-        async with asyncio.timeout(seconds):
-            body = await _read(request, limit)
-    except TimeoutError as error:
-        raise HTTPException(
-            408, f"the image did not arrive within {seconds:g} s", headers={"Connection": "close"}
-        ) from error
-    return await _open_multipart(request.headers, body) if multipart else Upload(body, {})
-
-
-async def _read(request: Request, limit: int) -> bytes:
     declared = int(request.headers.get("content-length", 0))
     if declared > limit and (declared > limit + MAX_DRAIN or "expect" in request.headers):
         raise _too_large()
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= limit:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        if size > limit + MAX_DRAIN:
-            break
-    if size > limit:
+    digest = hashlib.sha256()
+    try:
+        body = await uploads.collect(_hashed(request.stream(), digest), limit, MAX_DRAIN)
+    except TimeoutError as error:
+        metrics.CUT_OFF.labels("body").inc()
+        detail = f"the image did not arrive within {uploads.seconds:g} s, or others needed the room"
+        raise HTTPException(408, detail, headers={"Connection": "close"}) from error
+    if body is None:
         raise _too_large()
-    return b"".join(chunks)
+    return await _open_multipart(request.headers, body) if multipart else Upload(body, digest.hexdigest(), {})
+
+
+async def _hashed(chunks: AsyncIterable[bytes], digest: hashlib._Hash) -> AsyncGenerator[bytes, None]:
+    async for chunk in chunks:
+        digest.update(chunk)  # while the next piece is on its way
+        yield chunk
 
 
 def _too_large() -> ImageTooLargeError:
@@ -114,4 +109,5 @@ async def _split(form: FormData) -> Upload:
     image = form.get("image")
     if not isinstance(image, UploadFile):
         raise HTTPException(422, "the multipart body needs a file in the field 'image'")
-    return Upload(await image.read(), fields)
+    data = await image.read()
+    return Upload(data, hashlib.sha256(data).hexdigest(), fields)

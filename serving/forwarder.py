@@ -89,7 +89,7 @@ def send_batch(outbox: Outbox, warehouse: Connection, kind: Kind) -> int:
         return 0
     try:
         _insert(warehouse, kind, batch)
-        outbox.mark_sent(kind, [unsent.sequence for unsent in batch])
+        _mark_sent(outbox, kind, batch)
     except (psycopg2.DataError, psycopg2.IntegrityError):
         for unsent in batch:
             _send_one(outbox, warehouse, kind, unsent)
@@ -105,7 +105,12 @@ def _send_one(outbox: Outbox, warehouse: Connection, kind: Kind, unsent: Unsent)
         metrics.OUTBOX_REFUSED.inc()
         outbox.mark_refused(kind, unsent.sequence, reason)
     else:
-        outbox.mark_sent(kind, [unsent.sequence])
+        _mark_sent(outbox, kind, [unsent])
+
+
+def _mark_sent(outbox: Outbox, kind: Kind, batch: list[Unsent]) -> None:
+    outbox.mark_sent(kind, [unsent.sequence for unsent in batch])
+    metrics.OUTBOX_SENT.inc(len(batch))
 
 
 def _insert(warehouse: Connection, kind: Kind, batch: list[Unsent]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ class Part:
 
     inspection_id: UUID
     image: bytes
+    image_sha256: str
     image_id: str
     camera_id: str
     part_serial: str | None
@@ -107,14 +107,13 @@ class Inspector:
         """
         watch = Stopwatch(part.received)
         watch.lap("wait")
-        digest = hashlib.sha256(part.image).hexdigest()
         if (earlier := self._outbox.find(part.inspection_id)) is not None:
-            return _same_image(earlier, digest)
+            return _same_image(earlier, part)
         model = self._models.current
         watch.lap("look_up")
         with self._working():
-            seen = self._judge(part, model, digest, watch)
-        return self._store(part, model, seen, digest, watch)
+            seen = self._judge(part, model, watch)
+        return self._store(part, model, seen, watch)
 
     def give_up(self, part: Part) -> PredictionRecord:
         """Returns the verdict on a part whose deadline has passed: a person looks at it.
@@ -127,11 +126,10 @@ class Inspector:
         """
         watch = Stopwatch(part.received)
         watch.lap("wait")
-        digest = hashlib.sha256(part.image).hexdigest()
         seen = Seen(unjudged(RouteReason.DEADLINE))
-        return self._store(part, self._models.current, seen, digest, watch)
+        return self._store(part, self._models.current, seen, watch)
 
-    def _judge(self, part: Part, model: LiveModel, digest: str, watch: Stopwatch) -> Seen:
+    def _judge(self, part: Part, model: LiveModel, watch: Stopwatch) -> Seen:
         preprocessing = model.manifest.preprocessing
         frame = load_frame(part.image, preprocessing)
         watch.lap("decode")
@@ -139,7 +137,7 @@ class Inspector:
         fault = self._health.check(
             (part.camera_id, part.part_type),
             part.part_serial or part.image_id,
-            digest,
+            part.image_sha256,
             quality,
             part_found=frame.part_found,
         )
@@ -171,9 +169,7 @@ class Inspector:
             with self._counting:
                 self._in_work -= 1
 
-    def _store(
-        self, part: Part, model: LiveModel, seen: Seen, digest: str, watch: Stopwatch
-    ) -> PredictionRecord:
+    def _store(self, part: Part, model: LiveModel, seen: Seen, watch: Stopwatch) -> PredictionRecord:
         verdict = seen.verdict
         record = PredictionRecord(
             inspection_id=part.inspection_id,
@@ -194,7 +190,7 @@ class Inspector:
             route_reason=verdict.route_reason,
             review_probability=verdict.review_probability,
             routed_to=verdict.routed_to,
-            image_sha256=digest,
+            image_sha256=part.image_sha256,
             captured_at=part.captured_at,
             predicted_at=datetime.now(UTC),
             production_order_id=part.production_order_id,
@@ -207,9 +203,8 @@ class Inspector:
         standing = self._outbox.add(record)
         if standing is record:  # and not an earlier answer
             watch.lap("store")
-            metrics.count(record, self._cameras)
-            metrics.STEP_SECONDS.labels("store").observe(watch.laps["store"] / 1000)
-        return _same_image(standing, digest)
+            metrics.count(record, watch.laps, self._cameras)
+        return _same_image(standing, part)
 
 
 def second_opinion(part: Part, model: LiveModel, probabilities: Array) -> tuple[Array, Measurements]:
@@ -225,8 +220,8 @@ def second_opinion(part: Part, model: LiveModel, probabilities: Array) -> tuple[
     return judged, model.gauge.fit.measurements(reading)
 
 
-def _same_image(record: PredictionRecord, digest: str) -> PredictionRecord:
-    if record.image_sha256 != digest:
+def _same_image(record: PredictionRecord, part: Part) -> PredictionRecord:
+    if record.image_sha256 != part.image_sha256:
         raise DuplicateError(
             f"inspection {record.inspection_id} was answered for another image: use a new Idempotency-Key"
         )

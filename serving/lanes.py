@@ -34,9 +34,8 @@ class Lanes:
         self._deadline = settings.deadline_ms / 1000
         self._workers = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Holds a place for one request, from before its body is read: bodies fill the memory too.
+    def check(self) -> None:
+        """Refuses a part that would find no place, so that its body need not be read.
 
         Raises:
             OverloadError: all places are taken, or those before it leave it no time.
@@ -44,11 +43,20 @@ class Lanes:
         if self._taken >= self._places or not self._in_time():
             metrics.SHED.inc()
             raise OverloadError(f"{self._taken} parts are waiting already: let a person look, or try again")
-        self._taken += 1
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place for one part, whose image has come.
+
+        Raises:
+            OverloadError: as `check`.
+        """
+        self.check()
+        self._take(1)
         try:
             yield
         finally:
-            self._taken -= 1
+            self._take(-1)
 
     async def inspect(self, part: Part) -> PredictionRecord:
         """Returns the verdict on a part, or, past the deadline, that a person must look at it.
@@ -75,6 +83,11 @@ class Lanes:
         finally:
             # Smoothed over some ten parts; a torn read or write of another lane's costs one sample.
             self._seconds += SMOOTHING * (time.perf_counter() - begun - self._seconds)
+
+    def _take(self, places: int) -> None:
+        self._taken += places
+        metrics.IN_PROGRESS.set(self._taken)
+        metrics.WAITING.set(max(0, self._taken - self._lanes))
 
     def close(self) -> None:
         """Ends the worker threads once the parts in work are done."""

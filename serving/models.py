@@ -15,6 +15,7 @@ from inspection.registry import ModelRegistry
 from inspection.runtime import OnnxModel
 from inspection.settings import Settings
 from inspection.tuning import LanePlan
+from serving import metrics
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class ModelFollower(threading.Thread):
         with self._polling:
             try:
                 self.auto_pass_paused = self.registry.auto_pass_paused() is not None
+                metrics.AUTO_PASS_PAUSED.set(self.auto_pass_paused)
                 self._follow(self.registry.production())
             except InspectionError as error:
                 log.error("cannot follow the model registry: %s", error)
@@ -106,18 +108,22 @@ class ModelFollower(threading.Thread):
     def _follow(self, wanted: str | None) -> None:
         wanted = wanted or self._packaged_id()
         if wanted is None or (self._current is not None and self._current.id == wanted):
+            metrics.MODEL_REFUSED.set(0)
             return
         refused = self.refusal
         if refused and refused.id == wanted and time.monotonic() - refused.at < RETRY_SECONDS:
             return
         try:
-            self._current = start_model(self._load(wanted), self._settings, self._plan)
+            before, self._current = self._current, start_model(self._load(wanted), self._settings, self._plan)
         except BundleError as error:
             self.refusal = Refusal(wanted, str(error), time.monotonic())
+            metrics.MODEL_REFUSED.set(1)
             serving = self._current.id[:12] if self._current else "no model"
             log.error("refused model %s, %s goes on serving: %s", wanted[:12], serving, error)
         else:
             self.refusal = None
+            metrics.MODEL_REFUSED.set(0)
+            metrics.tell_model("production", wanted, before.id if before else None)
             log.info("model %s is in production", wanted[:12])
 
     def _load(self, bundle_id: str) -> Bundle:

@@ -1,7 +1,7 @@
 """Packs the service and one model into a Bento that runs without this repository.
 
 A Bento holds `serving`, the parts of `inspection` that it needs, and the bundle; of Python packages it
-names only what serving needs, with the exact versions of this environment.
+names only what serving needs, with exact versions: ``requirements-cpu.lock`` or ``requirements-gpu.lock``.
 
     python -m serving.packaging MODEL
 """
@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 from inspection.bundle import MANIFEST, PREFIX, load_bundle
@@ -24,7 +23,6 @@ from inspection.store import ObjectStore, open_store
 from serving.process import REPOSITORY, serve_environment
 
 RECIPE = REPOSITORY / "deploy" / "bento"
-REQUIREMENTS = "requirements.txt"
 LEFT_OUT = ("learning", "simulation", "importers", "__pycache__", "*.pyc", "packaged")
 
 
@@ -72,15 +70,8 @@ def _lay_out(folder: Path, store: ObjectStore, bundle_id: str) -> None:
     packaged.mkdir(parents=True)
     for name in (*load_bundle(store, bundle_id).manifest.sha256, MANIFEST):
         (packaged / name).write_bytes(store.get(f"{PREFIX}/{bundle_id}/{name}"))
-    shutil.copy(RECIPE / "bentofile.yaml", folder)
-    (folder / REQUIREMENTS).write_text("\n".join(pinned_requirements()) + "\n", encoding="utf-8")
-
-
-def pinned_requirements() -> list[str]:
-    """Returns what serving needs, at the versions of this environment."""
-    lines = (RECIPE / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
-    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return [f"{name}=={version(name)}" for name in names]
+    for recipe in (RECIPE / "bentofile.yaml", *RECIPE.glob("*.lock")):
+        shutil.copy(recipe, folder)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
     """Returns what the command needs in its environment beside the caller's own settings.
 
     BentoML keeps its files below the home of this installation: two services that shared them would
-    wipe each other's metrics.
+    wipe each other's metrics. Neither it nor ONNX Runtime shall report to its makers.
     """
     return {
         "VQI_HOME": str(settings.root),
@@ -41,6 +41,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         "VQI_SERVICE_PORT": str(settings.service_port),
         "BENTOML_HOME": str(settings.root / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "True",
+        "ORT_DISABLE_TELEMETRY": "1",
     }
 
 

@@ -6,8 +6,11 @@ from the environment (see `inspection.settings`); `serving.process` gives the wh
 
 from __future__ import annotations
 
+import gc
+
 import bentoml
 import click
+import uvicorn.config
 
 from inspection.settings import get_settings
 from serving.api import create_app
@@ -18,6 +21,7 @@ from serving.problems import ProblemMiddleware
 from serving.process import check_certificate, end_with_parent
 from serving.station import open_station
 
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:BoundedProtocol"  # BentoML offers no option
 app = create_app()
 
 
@@ -25,6 +29,8 @@ app = create_app()
     name="visual_inspection",
     workers=1,  # outbox, queue and pause state live in one process; replicas are whole services
     logging={"access": {"enabled": False}},  # each part is in the outbox, with its timings
+    tracing={"excluded_urls": "/api/"},  # a span for each piece of a body that arrives takes time of its own
+    metrics={"enabled": False},  # BentoML's own have a series for every path that any client asks for
     http={"host": get_settings().host, "port": get_settings().service_port},
 )
 @bentoml.asgi_app(app, path="/")
@@ -36,6 +42,9 @@ class InspectionService:
         end_with_parent()
         self.station = open_station(get_settings())
         app.state.station = self.station
+        # What is there now stays: a collection need not look through it while a part waits.
+        gc.collect()
+        gc.freeze()
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod

@@ -24,6 +24,7 @@ from serving.lanes import Lanes
 from serving.metrics import CameraLines
 from serving.models import ModelFollower
 from serving.outbox import Outbox
+from serving.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ class Station:
     models: ModelFollower
     cameras: CameraHealth
     lanes: Lanes
+    uploads: Uploads
     forwarder: Forwarder
+    lines: CameraLines
 
     def close(self) -> None:
         """Ends the threads, work in progress first, and closes the outbox."""
@@ -61,12 +64,13 @@ def open_station(settings: Settings) -> Station:
     outbox = Outbox(settings.root / "outbox.sqlite")
     plan = choose_lanes(settings)
     models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
-    cameras = CameraLines(settings.calibration)
+    lines = CameraLines(settings.calibration)
     health = camera_health(settings.root / "cameras.json", settings.camera_limits)
     secret = audit_secret(settings.root / "audit.secret")
-    inspector = Inspector(models, outbox, settings, secret, cameras, health)
+    inspector = Inspector(models, outbox, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
-    station = Station(settings, keys, outbox, models, health, lanes, Forwarder(outbox, settings))
+    uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
+    station = Station(settings, keys, outbox, models, health, lanes, uploads, forwarder, lines)
     models.poll()
     models.start()
     keys.start()

@@ -19,7 +19,8 @@ from inspection.bundle import BundleManifest, read_manifest
 from inspection.errors import CheckFailedError, InspectionError, SettingsError
 from inspection.registry import Decision, ModelRegistry
 from inspection.settings import Settings, get_settings
-from inspection.simulation.line import LinePart, LineReport, run_line
+from inspection.simulation.line import LinePart, run_line
+from inspection.simulation.line_report import LineReport
 from inspection.store import open_store
 from inspection.tls import trust
 from resources.dbt import build_docs
@@ -304,19 +305,14 @@ def _stored(settings: Settings, inspection_ids: Sequence[str]) -> int:
 
 
 def _served(replay: LineReport) -> dict[str, Any]:
-    reasons: dict[str, int] = {}
-    for answer in replay.answers:
-        if answer.body and answer.body.get("route_reason"):
-            reasons[answer.body["route_reason"]] = reasons.get(answer.body["route_reason"], 0) + 1
+    figures = replay.figures()
     return {
-        "sent": len(replay.answers),
-        "answered": replay.answered,
-        "to_human": replay.to_human,
-        "p50_ms": replay.p50_ms,
-        "p95_ms": replay.p95_ms,
-        "p99_ms": replay.p99_ms,
-        "actions": replay.actions,
-        "route_reasons": reasons,
+        "sent": figures.parts,
+        "answered": figures.answered,
+        "to_human": figures.to_human,
+        **figures.latency.model_dump(exclude={"max_ms"}),
+        "actions": figures.actions,
+        "route_reasons": figures.route_reasons,
     }
 
 

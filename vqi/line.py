@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg2
 
 from inspection.errors import InsufficientDataError
 from inspection.settings import Settings
 from inspection.simulation.line import LinePart
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 NEWEST = """
     select image_id::text, image_path, camera_id, part_type, coalesce(part_serial, '')
     from inspection.image_metadata
@@ -38,3 +41,18 @@ def newest_parts(settings: Settings, count: int) -> list[LinePart]:
     if not found:
         raise InsufficientDataError("the plant has no images: run `vqi simulate plant` or import some first")
     return found[::-1]
+
+
+def parts_of(folder: Path, cameras: int) -> list[LinePart]:
+    """Returns a part for each image of a folder, before so many cameras in turn.
+
+    Raises:
+        InsufficientDataError: there is no image.
+    """
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise InsufficientDataError(f"no image in {folder}: it takes {', '.join(IMAGE_SUFFIXES)}")
+    return [
+        LinePart(file.name, file, f"cam-{number % cameras + 1}", None, file.stem)
+        for number, file in enumerate(files)
+    ]

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from bench.ingest import machine, own_server
-from bench.serve import decoding, overload
+from bench.serve import decoding, hostile, overload
 from bench.serve.load import Answer, crowd, timed
-from bench.serve.model import approve, bundle_folder, photographs, store_model
+from bench.serve.model import LARGE, approve, bundle_folder, photographs, store_model
 from bench.serve.stacks import PEERS, Stack, our_service, peer
 from bench.serve.work import Work, floor_rate
 from inspection.errors import SettingsError
 from inspection.progress import report
+from inspection.settings import get_settings
 from inspection.tuning import LanePlan, cores
 
 Result = dict[str, Any]
@@ -32,11 +33,11 @@ ROUNDS, WARM_UP = 200, 10
 """Of one request to each stack in turn."""
 CROWDS = (4, 8)
 TURNS, SECONDS = 3, 4.0
-STEPS = 5
+STEPS = 6
 
 
 def run() -> Result:
-    """Measures everything; takes about seven minutes on two cores.
+    """Measures everything; takes about ten minutes on two cores.
 
     Raises:
         SettingsError: a peer is not installed.
@@ -67,8 +68,15 @@ def run() -> Result:
         report("serve", 3, STEPS, "overload")
         with our_service(settings, plan, deadline_ms=overload.DEADLINE_MS) as ours:
             measured |= overload.measure(ours, images, measured["ours_4_clients_per_s"])
-        report("serve", 4, STEPS, "decoding")
+        report("serve", 4, STEPS, "hostile requests")
+        with our_service(settings, plan, upload_seconds=hostile.UPLOAD_SECONDS) as ours:
+            capacity = measured["ours_4_clients_per_s"]
+            measured |= hostile.measure(ours, images, settings.root / "line", capacity)
+        report("serve", 5, STEPS, "decoding")
         measured |= decoding.measure(narrow, images)
+        if real := decoding.enlarged(get_settings().images, LARGE):
+            found = decoding.measure(narrow, real)
+            measured |= {f"real_{name}": value for name, value in found.items()}
         report("serve", STEPS, STEPS)
     return {
         "name": "serve",
@@ -124,4 +132,6 @@ def _ratios(measured: Mapping[str, float]) -> dict[str, float]:
         "throughput8_over_floor": eight / measured["floor_per_s"],
         "throughput4_over_best_peer": four / max(measured[f"{name}_4_clients_per_s"] for name in PEERS),
         "decode_over_pillow": measured["decode_ms"] / measured["pillow_decode_ms"],
+        "hostile_p99_over_clean": measured["hostile_p99_ms"] / measured["hostile_clean_p99_ms"],
+        "hostile_peak_memory_over_clean": measured["hostile_peak_mib"] / measured["hostile_clean_peak_mib"],
     }

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,24 @@ from inspection.imaging import load_frame, to_tensor
 from inspection.judgement import judge
 
 ROUNDS = 8
+PHOTOGRAPHS = 4
+
+
+def enlarged(folder: Path, size: tuple[int, int]) -> list[bytes]:
+    """Returns real photographs of a home, enlarged; none where it has none.
+
+    Args:
+        folder: of the originals.
+        size: columns and rows.
+    """
+    files = sorted(folder.rglob("*.jpg"))[:PHOTOGRAPHS]
+    found = []
+    for file in files:
+        buffer = io.BytesIO()
+        picture = Image.open(file).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        picture.save(buffer, "JPEG", quality=95)
+        found.append(buffer.getvalue())
+    return found
 
 
 def measure(work: Work, images: Sequence[bytes]) -> dict[str, float]:

@@ -24,13 +24,17 @@ def measure(stack: Stack, images: Sequence[bytes], capacity: float) -> dict[str,
     answers = by_the_clock(stack, images, FACTOR * capacity, SECONDS)
     answered = [answer.milliseconds for answer in answers if answer.status == 200]
     shed = [answer.milliseconds for answer in answers if answer.status == 503]
+    shares = {"answered": answered, "shed": shed}
+    times = {
+        f"overload_{name}_p{level}_ms": float(np.percentile(taken, level))
+        for name, taken in shares.items()
+        for level in (50, 99)
+        if taken
+    }
     return {
         "overload_deadline_ms": DEADLINE_MS,
         "overload_requests": len(answers),
         "overload_answered": len(answered),
         "overload_shed": len(shed),
         "overload_other": len(answers) - len(answered) - len(shed),
-        "overload_answered_p99_ms": float(np.percentile(answered, 99)),
-        "overload_shed_p50_ms": float(np.median(shed)),
-        "overload_shed_p99_ms": float(np.percentile(shed, 99)),
-    }
+    } | times

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import socket
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import psutil
 
 from inspection.settings import Settings
 from inspection.tuning import LanePlan
-from serving.keys import new_key
+from serving.keys import create_key
 from serving.process import REPOSITORY, serve_command, serve_environment
 from vqi.supervisor import wait_until
 
@@ -60,10 +59,15 @@ class Stack:
 
 
 class Asking:
-    """One client with one connection that is kept; camera and part are made up."""
+    """One client with one connection that is kept; camera and part are made up.
+
+    Attributes:
+        body: of the last answer.
+    """
 
     def __init__(self, stack: Stack, timeout: float = 60) -> None:
         self._stack = stack
+        self.body = b""
         self._connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=timeout)
 
     def __call__(self, image: bytes) -> int:
@@ -76,7 +80,7 @@ class Asking:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         self._connection.request("POST", self._stack.path, body, {**headers, **self._stack.headers})
         answer = self._connection.getresponse()
-        answer.read()
+        self.body = answer.read()
         return answer.status
 
     def close(self) -> None:
@@ -93,9 +97,9 @@ def our_service(settings: Settings, plan: LanePlan, **changes: object) -> Iterat
         plan: threads and lanes.
         changes: further settings.
     """
-    secret, key = new_key("bench", "line")
-    keys = settings.root / "keys.json"
-    keys.write_text(json.dumps({"keys": [key.model_dump()]}), encoding="utf-8")
+    keys = settings.root / "bench-keys.json"
+    keys.unlink(missing_ok=True)
+    secret = create_key(keys, "bench", "line")
     own = settings.model_copy(update={"service_port": _free_port()})
     told: dict[str, object] = {
         **serve_environment(own),
@@ -140,12 +144,12 @@ def _running(command: list[str], folder: Path, logs: Path) -> Iterator[psutil.Po
     try:
         yield process
     finally:
-        family = process.children(recursive=True)
-        process.send_signal(signal.SIGTERM)
-        _, left = psutil.wait_procs([process, *family], timeout=20)
-        for straggler in left:
-            straggler.kill()
-        psutil.wait_procs(left, timeout=10)
+        family = [process, *process.children(recursive=True)]
+        for end in (signal.SIGTERM, signal.SIGKILL):  # some peers wait for their children without ending them
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.send_signal(end)
+            _, family = psutil.wait_procs(family, timeout=10)
 
 
 def _form(image: bytes) -> bytes:
@@ -168,9 +172,12 @@ def _listens(port: int) -> bool:
 
 
 def _ready(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        with connection.getresponse() as answer:
+            return answer.status == 200
     except OSError:
         return False
+    finally:
+        connection.close()

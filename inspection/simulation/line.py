@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import itertools
 import queue
+import random
 import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
-import numpy as np
 
 from inspection.errors import InsufficientDataError
+from inspection.simulation.hostile import ROUTE, HostileAnswer, attack
+from inspection.simulation.line_report import LineAnswer, LineReport, Outcome
 
-ROUTE = "/api/v1/ml/predict/visual-inspection"
-CAMERAS = 8
+MOST_HOSTILE = 128
+SEED = 0
 ATTEMPTS = 6
 BACK_OFF_S = 0.2
 LONGEST_WAIT_S = 5.0
 TIMEOUT_S = 10.0
-TO_HUMAN = "HUMAN_INSPECTION"
-
-Outcome = Literal["answered", "to human"]
 
 
 @dataclass(frozen=True)
@@ -37,57 +38,8 @@ class LinePart:
     image_id: str
     image_path: Path
     camera_id: str
-    part_type: str
-    part_serial: str
-
-
-@dataclass(frozen=True)
-class LineAnswer:
-    """What became of one part.
-
-    Attributes:
-        inspection_id: the idempotency key, the same in each attempt.
-        status: HTTP status of the last attempt; None when none was answered.
-        attempts: requests sent.
-        latency_ms: of the attempt that was answered, send to end of body; None without one.
-        body: the verdict, or the problem that the service told; None without one.
-        outcome: everything but 200 goes to a person.
-    """
-
-    inspection_id: str
-    image_id: str
-    camera_id: str
-    status: int | None
-    attempts: int
-    latency_ms: float | None
-    body: dict[str, Any] | None = field(repr=False)
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class LineReport:
-    """A run of the line.
-
-    Attributes:
-        answers: by time of capture.
-        seconds: from the first part to the last answer.
-        rate: parts per second that were really handled.
-        p50_ms: median latency of the answered parts, None without any; likewise `p95_ms`, `p99_ms`.
-        actions: parts by the recommended action; those without an answer count as HUMAN_INSPECTION.
-        answered: parts with a verdict; `to_human` are the others.
-        retried: parts that took more than one attempt.
-    """
-
-    answers: tuple[LineAnswer, ...]
-    seconds: float
-    rate: float
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    actions: dict[str, int]
-    answered: int
-    to_human: int
-    retried: int
+    part_type: str | None
+    part_serial: str | None
 
 
 def run_line(
@@ -96,14 +48,18 @@ def run_line(
     *,
     rate: float,
     seconds: float | None = None,
+    cameras: int = 8,
     api_key: str | None = None,
     verify: ssl.SSLContext | bool = True,
+    hostile_share: float = 0.0,
+    patience: float = 20.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LineReport:
     """Posts parts to the service at a steady total rate, several cameras at a time.
 
-    A part that finds all cameras busy waits: the rate is an upper bound. A lost connection, 429 and 503
-    are tried again with the same key, `ATTEMPTS` times in all; what stays unanswered goes to a person.
+    A part that finds all cameras busy waits, and its latency counts from when it was due. A lost connection,
+    429 and 503 are tried again with the same key, `ATTEMPTS` times in all; what stays unanswered goes to a
+    person.
 
     Args:
         url: of the service.
@@ -111,8 +67,11 @@ def run_line(
         rate: parts per second of all cameras together.
         seconds: length of the run, in which the parts come round again under new keys; None shows each
             part once.
+        cameras: that post at a time, each on a connection of its own.
         api_key: of the role ``line``.
         verify: how the service's certificate is checked (see `inspection.tls`).
+        hostile_share: of all requests; hostile ones come on top of the parts (see `hostile`).
+        patience: seconds that a hostile request waits for its answer.
         progress: called with (parts done, parts).
 
     Raises:
@@ -124,77 +83,96 @@ def run_line(
     count = len(parts) if seconds is None else max(1, round(rate * seconds))
     shown = list(itertools.islice(itertools.cycle(parts), count))
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    limits = httpx.Limits(max_connections=CAMERAS, max_keepalive_connections=CAMERAS)
-    start = time.monotonic()
-    with httpx.Client(
-        base_url=url, headers=headers, timeout=TIMEOUT_S, limits=limits, verify=verify
-    ) as client:
-        answers = _Run(client, shown, rate, start, progress).finish()
-    return summarise(answers, time.monotonic() - start)
+    limits = httpx.Limits(max_connections=cameras, max_keepalive_connections=cameras)
+    more = round(count * hostile_share / (1 - hostile_share))
+    with (
+        hostile_traffic(url, api_key, more, count / rate, patience, verify) as hostile,
+        httpx.Client(
+            base_url=url, headers=headers, timeout=TIMEOUT_S, limits=limits, verify=verify
+        ) as client,
+    ):
+        start = time.monotonic()
+        answers = _Run(client, shown, rate, start, progress).finish(cameras)
+        seconds = time.monotonic() - start
+    return LineReport(tuple(answers), seconds, tuple(answer.result() for answer in hostile))
 
 
-def summarise(answers: Iterable[LineAnswer], seconds: float) -> LineReport:
-    """Counts answers; `seconds` is how long the run took."""
-    answers = tuple(answers)
-    latencies = [a.latency_ms for a in answers if a.outcome == "answered" and a.latency_ms is not None]
-    p50, p95, p99 = np.percentile(latencies, [50, 95, 99]).tolist() if latencies else (None, None, None)
-    actions: dict[str, int] = {}
-    for answer in answers:
-        body = answer.body if answer.outcome == "answered" else None
-        action = str(body.get("recommended_action", TO_HUMAN)) if body else TO_HUMAN
-        actions[action] = actions.get(action, 0) + 1
-    answered = sum(answer.outcome == "answered" for answer in answers)
-    return LineReport(
-        answers=answers,
-        seconds=seconds,
-        rate=len(answers) / seconds if seconds > 0 else 0.0,
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
-        actions=actions,
-        answered=answered,
-        to_human=len(answers) - answered,
-        retried=sum(answer.attempts > 1 for answer in answers),
-    )
+@contextmanager
+def hostile_traffic(
+    url: str, api_key: str | None, count: int, seconds: float, patience: float, verify: ssl.SSLContext | bool
+) -> Iterator[list[Future[HostileAnswer]]]:
+    """Sends hostile requests of all kinds beside what the block does; at its end they are all answered.
+
+    Args:
+        url: of the service.
+        api_key: of the role ``line``.
+        count: requests.
+        seconds: over which they are spread evenly.
+        patience: seconds that each waits for its answer.
+        verify: how the service's certificate is checked.
+    """
+    from inspection.simulation.hostile_requests import hostile_kinds
+
+    kinds = list(hostile_kinds(api_key)) if count else []
+    random.Random(SEED).shuffle(kinds)  # noqa: S311 (no secret)
+    answers: list[Future[HostileAnswer]] = []
+    begun, ended = time.monotonic(), threading.Event()
+
+    def send() -> None:
+        for number in range(count):
+            if ended.wait(max(0.0, begun + (number + 0.5) * seconds / count - time.monotonic())):
+                return
+            answers.append(pool.submit(attack, url, kinds[number % len(kinds)], patience, verify))
+
+    clock = threading.Thread(target=send)
+    with ThreadPoolExecutor(MOST_HOSTILE) as pool:
+        clock.start()
+        try:
+            yield answers
+        except BaseException:
+            ended.set()
+            raise
+        finally:
+            clock.join()
 
 
-def inspect(client: httpx.Client, part: LinePart) -> LineAnswer:
-    """Posts one part until it is answered or `ATTEMPTS` are used up."""
+def inspect(client: httpx.Client, part: LinePart, due: float) -> LineAnswer:
+    """Posts one part until it is answered or `ATTEMPTS` are used up; `due` is of `time.monotonic`."""
     key = str(uuid.uuid4())
     data = part.image_path.read_bytes()
-    captured = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    query = {
+    captured = datetime.now(UTC) - timedelta(seconds=time.monotonic() - due)
+    told = {
         "image_id": part.image_id,
         "camera_id": part.camera_id,
         "part_serial": part.part_serial,
         "part_type": part.part_type,
-        "captured_at": captured,
+        "captured_at": captured.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    query = {name: value for name, value in told.items() if value}
     headers = {"Idempotency-Key": key, "Content-Type": content_type(part.image_path)}
     status: int | None = None
     latency: float | None = None
+    request: float | None = None
     body: dict[str, Any] | None = None
     attempt = 0
     for attempt in range(1, ATTEMPTS + 1):
         wait = min(LONGEST_WAIT_S, BACK_OFF_S * 2 ** (attempt - 1))
-        sent = time.perf_counter()
+        sent = time.monotonic()
         try:
             response = client.post(ROUTE, params=query, content=data, headers=headers)
         except httpx.TransportError:
-            status, latency, body = None, None, None
+            status, latency, request, body = None, None, None, None
         else:
-            status, latency, body = (
-                response.status_code,
-                (time.perf_counter() - sent) * 1000,
-                _object(response),
-            )
+            now = time.monotonic()
+            latency, request = (now - due) * 1000, (now - sent) * 1000
+            status, body = response.status_code, _object(response)
             if status not in (429, 503):
                 break
             wait = max(wait, min(LONGEST_WAIT_S, _retry_after(response)))
         if attempt < ATTEMPTS:
             time.sleep(wait)
     outcome: Outcome = "answered" if status == 200 and body is not None else "to human"
-    return LineAnswer(key, part.image_id, part.camera_id, status, attempt, latency, body, outcome)
+    return LineAnswer(key, part.image_id, part.camera_id, status, attempt, latency, request, body, outcome)
 
 
 def content_type(path: Path) -> str:
@@ -220,11 +198,11 @@ class _Run:
         self._failure: Exception | None = None
         self._lock = threading.Lock()
 
-    def finish(self) -> list[LineAnswer]:
-        """Shows all parts and returns the answers in their order."""
+    def finish(self, count: int) -> list[LineAnswer]:
+        """Shows all parts to so many cameras and returns the answers in their order."""
         for number in range(len(self._parts)):
             self._waiting.put(number)
-        cameras = [threading.Thread(target=self._camera, daemon=True) for _ in range(CAMERAS)]
+        cameras = [threading.Thread(target=self._camera, daemon=True) for _ in range(count)]
         for camera in cameras:
             camera.start()
         for camera in cameras:
@@ -239,9 +217,10 @@ class _Run:
                 number = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            time.sleep(max(0.0, self._start + number / self._rate - time.monotonic()))
+            due = self._start + number / self._rate
+            time.sleep(max(0.0, due - time.monotonic()))
             try:
-                answer = inspect(self._client, self._parts[number])
+                answer = inspect(self._client, self._parts[number], due)
             except Exception as error:  # handed to the caller's thread by `finish`
                 self._failure = error
                 return

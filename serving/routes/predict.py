@@ -16,6 +16,8 @@ from serving.inspector import Part
 from serving.schemas import Absent, InspectionAnswer, PartMetadata, PartQuery
 from serving.station import Station, the_station
 
+PATH = "/api/v1/ml/predict/visual-inspection"
+
 router = APIRouter()
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -33,7 +35,7 @@ _BODY = {"required": True, "content": {**dict.fromkeys(IMAGE_TYPES, _BINARY), MU
 
 
 @router.post(
-    "/api/v1/ml/predict/visual-inspection",
+    PATH,
     openapi_extra={"requestBody": _BODY},
     dependencies=[Depends(allow("line"))],
     summary="Judge a part",
@@ -50,12 +52,20 @@ async def predict(
     the metadata in its other fields. Repeated with the same Idempotency-Key it gives the stored answer.
     """
     told: dict[str, Any] = query.model_dump(exclude_none=True)
+    request.state.line_id = station.lines.line(query.camera_id)
     if media_type(request) != MULTIPART:
         _metadata(told, idempotency_key)  # before a body is read that would be refused anyway
+    station.lanes.check()  # likewise
+    upload = await read_upload(request, station.uploads)
+    metadata = _metadata(told | upload.fields, idempotency_key)
+    request.state.line_id = station.lines.line(metadata.camera_id)
+    part = Part(
+        image=upload.image,
+        image_sha256=upload.sha256,
+        received=time.perf_counter(),
+        **metadata.model_dump(),
+    )
     with station.lanes.place():
-        upload = await read_upload(request, station.settings.upload_seconds)
-        metadata = _metadata(told | upload.fields, idempotency_key)
-        part = Part(image=upload.image, received=time.perf_counter(), **metadata.model_dump())
         return InspectionAnswer.of(await station.lanes.inspect(part))
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
 
-from bench.trials import pasted, with_pieces
+from bench import trials
+from bench.trials import Kept, Sides, pasted, warmed_up, with_pieces
 from inspection.learning.data import Example
+from inspection.learning.model import DefectNet
 from tests.inspection.learning.conftest import toy_examples
+from tests.inspection.learning.toy import profile
 
 
 def test_a_pasted_patch_lies_in_its_box_and_nowhere_else() -> None:
@@ -49,3 +56,23 @@ def test_a_box_in_a_piece_is_twice_as_large() -> None:
     centred: Example = replace(example, boxes=middle)
     piece = with_pieces([centred])[1]
     assert piece.boxes[0].tolist() == [columns / 2 - 8, rows / 2 - 6, columns / 2 + 8, rows / 2 + 6]
+
+
+def test_a_warmed_up_backbone_is_where_the_next_training_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "WARM_UP_EPOCHS", 1)
+    examples = toy_examples(12)
+    sides: Sides = {"train": examples, "validation": examples, "test": examples}
+    found = warmed_up(sides, profile(), tmp_path)
+    begun = DefectNet(found.model, 2).backbone.state_dict()
+    kept = load_file(tmp_path / "backbone.safetensors")
+    assert begun.keys() == kept.keys()
+    assert all(torch.equal(begun[name], kept[name]) for name in kept)
+
+
+def test_what_trials_found_is_kept_for_the_same_images_and_profile(tmp_path: Path) -> None:
+    file = tmp_path / "trials.json"
+    Kept(file, "these").add("one", {"macro auroc": 0.5})
+    assert Kept(file, "these").found == {"one": {"macro auroc": 0.5}}
+    assert Kept(file, "others").found == {}

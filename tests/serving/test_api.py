@@ -20,6 +20,7 @@ from inspection.runtime import OnnxModel
 from inspection.settings import Settings
 from serving.lanes import Lanes
 from serving.station import Station, open_station
+from serving.uploads import Uploads
 from tests.serving.conftest import Client, connect
 from tests.serving.examples import (
     BLUE,
@@ -283,7 +284,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 def narrow(station: Station, **changes: object) -> Station:
     """The station with one lane."""
     settings = station.settings.model_copy(update=changes)
-    return replace(station, settings=settings, lanes=Lanes(station.lanes._inspector, settings, 1))
+    lanes, uploads = Lanes(station.lanes._inspector, settings, 1), Uploads(settings.upload_seconds)
+    return replace(station, settings=settings, lanes=lanes, uploads=uploads)
 
 
 def test_what_is_too_much_is_shed_and_the_rest_answered(station: Station, held: threading.Event) -> None:

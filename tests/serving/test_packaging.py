@@ -13,7 +13,7 @@ import yaml
 from inspection.errors import RegistryError
 from inspection.settings import Settings
 from inspection.store import open_store
-from serving.packaging import build_bento, pinned_requirements
+from serving.packaging import RECIPE, build_bento
 from tests.conftest import free_port
 from tests.serving.examples import METADATA, PNG, ROUTE, SCRATCHED, store_bundle
 from tests.serving.plant import Service
@@ -41,10 +41,11 @@ def test_a_bento_serves_its_bundle_without_the_learning_packages(
     told = yaml.safe_load((bento / "bento.yaml").read_text())
     assert told["service"] == "serving.service:InspectionService"
     required = (bento / "env" / "python" / "requirements.txt").read_text()
-    assert set(pinned_requirements()) <= set(required.splitlines())
+    assert set((RECIPE / "requirements-gpu.lock").read_text().split()) <= set(required.splitlines())
     assert not [name for name in ABSENT if f"\n{name}==" in required]
     source = bento / "src"
     assert (source / "serving" / "packaged" / model / "model.onnx").exists()
+    assert (source / "requirements-cpu.lock").exists()
     assert not (source / "inspection" / "learning").exists()
 
     for name in ABSENT:
@@ -55,6 +56,7 @@ def test_a_bento_serves_its_bundle_without_the_learning_packages(
         home=tmp_path / "edge", service_port=free_port(), warehouse_dsn="postgresql://127.0.0.1:1/none"
     )
     edge.root.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
     service = Service(edge, target=str(bento), folder=bento)
     try:
         service.wait()
@@ -62,5 +64,6 @@ def test_a_bento_serves_its_bundle_without_the_learning_packages(
         assert answer.status_code == 200, answer.text
         assert answer.json()["prediction"] == "FAIL"
         assert answer.json()["model_version"] == model
+        assert list(tmp_path.glob(".cache/*")) == []  # where ONNX Runtime would keep what it reports
     finally:
         service.kill(signal.SIGTERM)

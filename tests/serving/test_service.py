@@ -18,11 +18,13 @@ import pytest
 from inspection.settings import Settings
 from inspection.warehouse import transaction
 from serving.process import REPOSITORY, serve_command
+from tests.conftest import free_port
 from tests.inspection.gauge.drawn import SIZES, png, stepped
 from tests.serving.examples import GOOD, JPEG, METADATA, PNG, ROUTE, SCRATCHED, encode, picture
-from tests.serving.plant import Plant, environment
+from tests.serving.plant import Plant, Service, environment
 
 GIGABYTE = 2**30
+Until = Callable[[Callable[[], bool]], None]
 
 DIRECT = """
 import asyncio, os, sys, warnings, httpx
@@ -57,6 +59,29 @@ def test_a_direct_call_judges_and_loads_nothing_heavy(offline: Settings) -> None
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["FAIL", "[]"]
+
+
+def test_told_to_stop_it_answers_what_it_has(offline: Settings, until: Until) -> None:
+    port = free_port()
+    service = Service(offline.model_copy(update={"service_port": port}))
+    try:
+        service.wait()
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as camera:
+            camera.sendall(_head(f"Content-Length: {len(GOOD)}", kind="image/png") + GOOD[:50])
+            service.process.terminate()
+            until(lambda: not _answers(service))
+            camera.sendall(GOOD[50:])
+            assert camera.recv(65536).startswith(b"HTTP/1.1 200")
+        assert service.process.wait(timeout=30) == 0
+    finally:
+        service.kill()
+
+
+def _answers(service: Service) -> bool:
+    try:
+        return httpx.get(service.url + "/livez", timeout=1).is_success
+    except httpx.TransportError:
+        return False
 
 
 def test_it_refuses_an_open_door_without_keys(tmp_path: Path) -> None:
@@ -180,7 +205,8 @@ def test_metrics_count_verdicts_and_steps(http: httpx.Client) -> None:
     text = http.get("/metrics").text
     assert 'action="ACCEPT",camera_id="cam-1",line_id="unknown",prediction="PASS"' in text
     for step in ("wait", "decode", "normalise", "infer", "decide", "store"):
-        assert f'vqi_step_seconds_bucket{{le="0.005",step="{step}"}}' in text
+        assert f'vqi_step_seconds_bucket{{le="0.2",line_id="unknown",step="{step}"}}' in text
+        assert f'vqi_camera_step_seconds_count{{camera_id="cam-1",line_id="unknown",step="{step}"}}' in text
 
 
 # Hostile clients
@@ -271,12 +297,12 @@ def _connect(plant: Plant) -> socket.socket:
     return socket.create_connection(("127.0.0.1", plant.settings.service_port), timeout=20)
 
 
-def _head(*headers: str) -> bytes:
+def _head(*headers: str, kind: str = "image/jpeg") -> bytes:
     query = "&".join(f"{name}={value}" for name, value in METADATA.items())
     lines = [
         f"POST {ROUTE}?{query} HTTP/1.1",
         "Host: 127.0.0.1",
-        "Content-Type: image/jpeg",
+        f"Content-Type: {kind}",
         *headers,
         "",
         "",

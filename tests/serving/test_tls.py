@@ -13,6 +13,8 @@ import trustme
 
 from inspection.errors import SettingsError
 from inspection.settings import Settings
+from inspection.simulation.hostile import attack
+from inspection.simulation.hostile_requests import hostile_kinds
 from inspection.simulation.line import LinePart, run_line
 from inspection.tls import trust
 from serving.process import REPOSITORY, check_certificate, serve_command
@@ -94,6 +96,9 @@ def test_the_cameras_and_the_supervisor_follow(service: Service, settings: Setti
     part = LinePart("img-1", image, "cam-1", "shaft", "SN-1")
     report = run_line(settings.service_url, [part], rate=10, verify=trust(settings.tls_certificate))
     assert report.answered == 1
+    kind = next(kind for kind in hostile_kinds() if kind.kind == "no image")
+    hostile = attack(settings.service_url, kind, 10, trust(settings.tls_certificate))
+    assert hostile.verdict == "right", hostile
     program = programs(settings)["service"]
     assert program.address == settings.service_url
     assert program.ready()

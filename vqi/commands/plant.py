@@ -12,6 +12,10 @@ from inspection.errors import ServiceError
 from vqi.commands.options import Replace
 from vqi.filling import DIFFICULTY, IMAGES, SEED
 
+CAMERAS = 8
+PATIENCE_S = 10.0
+"""How much longer than the service waits for a body a hostile client waits for its answer."""
+
 simulate = typer.Typer(no_args_is_help=True, help="Simulate a plant or its line.")
 
 
@@ -41,41 +45,63 @@ def plant(
 def line(
     rate: Annotated[float, typer.Option(min=0.01, help="Parts a second, all cameras together.")] = 2.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 30.0,
+    cameras: Annotated[int, typer.Option(min=1, help="That post at a time.")] = CAMERAS,
+    hostile: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of hostile requests, on top of the parts.")
+    ] = 0.0,
+    images: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of JPEG and PNG files, else the plant's."),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="File with a key of the role line.")] = None,
 ) -> None:
     """Post parts to the service, as the cameras of a line do."""
     from inspection.settings import get_settings
     from inspection.simulation.line import run_line
     from inspection.tls import trust
-    from vqi.console import progress_bars
+    from vqi.console import page, progress_bars
     from vqi.filling import bar
-    from vqi.line import newest_parts
+    from vqi.line import newest_parts, parts_of
+    from vqi.line_page import LinePage, show, wrong
 
     settings = get_settings()
-    parts = newest_parts(settings, max(1, round(rate * seconds)))
+    parts = parts_of(images, cameras) if images else newest_parts(settings, max(1, round(rate * seconds)))
     key = api_key_file.read_text(encoding="utf-8").strip() if api_key_file else None
     url = settings.service_url
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
     with progress_bars():
         report = run_line(
             url,
             parts,
             rate=rate,
             seconds=seconds,
+            cameras=cameras,
             api_key=key,
             verify=trust(settings.tls_certificate),
+            hostile_share=hostile,
+            patience=settings.upload_seconds + PATIENCE_S,
             progress=bar("inspect"),
         )
-    print(
-        f"{report.answered} parts answered, {report.to_human} without an answer, {report.rate:.1f} a second"
+    figures = report.figures()
+    told = LinePage(
+        url=url,
+        asked_rate=rate,
+        asked_seconds=seconds,
+        asked_cameras=cameras,
+        hostile_share=hostile,
+        figures=figures,
     )
-    if report.p50_ms is not None:
-        print(f"P50 / P95 / P99: {report.p50_ms:.0f} / {report.p95_ms:.0f} / {report.p99_ms:.0f} ms")
-    for action, count in report.actions.items():
-        print(f"  {action:20} {count}")
-    if not report.answered:
+    show(page(), told)
+    if json_file:
+        json_file.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if not figures.answered:
         raise ServiceError(
             f"no part got an answer from {url}: run `vqi up`, and approve a model if there is none"
         )
+    if kinds := wrong(figures):
+        raise ServiceError(f"hostile requests got a wrong answer, see the service's log: {'; '.join(kinds)}")
 
 
 def _volume(scale: str) -> int | None:
