@@ -19,7 +19,7 @@ from inspection.store import open_store
 from inspection.tuning import choose_lanes
 from serving.forwarder import Forwarder
 from serving.inspector import Inspector
-from serving.keys import Keyring, load_keys
+from serving.keys import KeyFollower
 from serving.lanes import Lanes
 from serving.metrics import CameraLines
 from serving.models import ModelFollower
@@ -34,7 +34,7 @@ class Station:
     """The parts of a service; `close` ends them."""
 
     settings: Settings
-    keyring: Keyring
+    keys: KeyFollower
     outbox: Outbox
     models: ModelFollower
     cameras: CameraHealth
@@ -46,6 +46,7 @@ class Station:
     def close(self) -> None:
         """Ends the threads, work in progress first, and closes the outbox."""
         self.lanes.close()
+        self.keys.stop()
         self.models.stop()
         self.forwarder.stop()
         self.outbox.close()
@@ -57,9 +58,9 @@ def open_station(settings: Settings) -> Station:
     Raises:
         SettingsError: a setting makes no sense on this machine.
     """
-    keyring = load_keys(settings.api_keys)
-    if not keyring.keys:
-        log.warning("no API keys are set up (VQI_API_KEYS): only this machine is answered")
+    keys = KeyFollower(settings)
+    if keys.keyring.keys is None:
+        log.warning("no API keys are set up (`vqi keys create`): only this machine is answered")
     outbox = Outbox(settings.root / "outbox.sqlite")
     plan = choose_lanes(settings)
     models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
@@ -69,9 +70,10 @@ def open_station(settings: Settings) -> Station:
     inspector = Inspector(models, outbox, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
     uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
-    station = Station(settings, keyring, outbox, models, health, lanes, uploads, forwarder, lines)
+    station = Station(settings, keys, outbox, models, health, lanes, uploads, forwarder, lines)
     models.poll()
     models.start()
+    keys.start()
     station.forwarder.start()
     return station
 

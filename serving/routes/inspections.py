@@ -9,13 +9,20 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
 from inspection.judgement import Prediction
-from serving.keys import allow
+from serving.guard import READERS, allow
 from serving.records import PredictionRecord, ReviewRecord
-from serving.schemas import InspectionAnswer, InspectionDetail, QueueAnswer, ReviewAnswer, ReviewRequest
+from serving.schemas import (
+    Absent,
+    InspectionAnswer,
+    InspectionDetail,
+    QueueAnswer,
+    ReviewAnswer,
+    ReviewRequest,
+)
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1")
-readers = [Depends(allow("viewer", "inspector", "engineer"))]
+readers = [Depends(allow(*READERS))]
 Here = Annotated[Station, Depends(the_station)]
 
 
@@ -47,7 +54,7 @@ def review(
     inspection_id: UUID,
     request: ReviewRequest,
     station: Here,
-    idempotency_key: Annotated[UUID | None, Header(description="The review_id.")] = None,
+    idempotency_key: Annotated[UUID | Absent, Header(description="The review_id.")] = None,
 ) -> ReviewAnswer:
     """Writes down a person's decision, agreeing with the model or overriding it."""
     record = _find(station, inspection_id)
