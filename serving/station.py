@@ -122,7 +122,7 @@ def audit_secret(path: Path) -> bytes:
     return bytes.fromhex(path.read_text(encoding="ascii").strip())
 
 
-def the_station(request: Request) -> Station:
-    """Returns the station behind a request; a dependency of the routes."""
+async def the_station(request: Request) -> Station:
+    """Returns the station behind a request; a dependency of the routes, asynchronous to need no thread."""
     station: Station = request.app.state.station
     return station
