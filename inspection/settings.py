@@ -11,10 +11,10 @@ import json
 import platform
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
@@ -35,6 +35,23 @@ def _anchored(path: Path) -> Path:
 AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
 
 
+class RateLimits(BaseModel):
+    """Requests a minute that the service takes with one key, by its role.
+
+    Attributes:
+        line: a plant's cameras may share one key.
+        wrong_key: without a valid key, from one address.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    line: int = Field(default=30_000, ge=1)
+    inspector: int = Field(default=1200, ge=1)
+    engineer: int = Field(default=1200, ge=1)
+    viewer: int = Field(default=1200, ge=1)
+    wrong_key: int = Field(default=60, ge=1)
+
+
 class Settings(BaseSettings):
     """Where things are. Field ``x`` is the environment variable ``VQI_X``.
 
@@ -45,8 +62,12 @@ class Settings(BaseSettings):
         artifacts: folder or ``s3://bucket/prefix`` of the object store.
         image_root: folder that ``image_path`` in the source is relative to (the NAS).
         ontology: taxonomy file; ``None`` means the one published under ``home``, or the default.
-        api_keys: file of hashed API keys; ``None`` means no keys, and the service then binds to
-            loopback only.
+        api_keys: file of hashed API keys, which `vqi keys` writes; ``None`` means ``keys.json`` under `home`.
+            Where there is none, the service binds to loopback only.
+        rate_limits: requests a minute by role; as JSON in the environment, what it leaves out keeps its
+            default.
+        tls_certificate: PEM file, with the chain where there is one; `tls_key` is the file of its key. With
+            them the service speaks HTTPS alone.
         notify: notification URLs, separated by blanks.
         profile: name of the model profile (see `inspection.profiles`).
         alerts: limits of the alert rules; as JSON in the environment, what it leaves out keeps its default.
@@ -93,6 +114,9 @@ class Settings(BaseSettings):
     calibration_dir: AnchoredPath | None = None
     ontology: AnchoredPath | None = None
     api_keys: AnchoredPath | None = None
+    rate_limits: RateLimits = RateLimits()
+    tls_certificate: AnchoredPath | None = None
+    tls_key: AnchoredPath | None = None
     notify: SecretStr = SecretStr("")
     profile: str = "demo"
     alerts: AlertLimits = AlertLimits()
@@ -134,6 +158,12 @@ class Settings(BaseSettings):
             return values
         return {**json.loads(file.read_text(encoding="utf-8")).get("settings", {}), **values}
 
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("VQI_TLS_CERTIFICATE and VQI_TLS_KEY go together: set both or neither")
+        return self
+
     @property
     def root(self) -> Path:
         """`home`, absolute."""
@@ -169,6 +199,22 @@ class Settings(BaseSettings):
     def uses_embedded(self, database: str) -> bool:
         """Tells whether a database is on the embedded server."""
         return getattr(self, f"{database}_dsn") is None
+
+    @property
+    def keys_file(self) -> Path:
+        """The API keys: the configured file, else the one that `vqi keys` makes under `home`."""
+        return self.root / "keys.json" if self.api_keys is None else self.api_keys
+
+    @property
+    def has_keys(self) -> bool:
+        """Tells whether the service asks for keys."""
+        return self.api_keys is not None or self.keys_file.exists()
+
+    @property
+    def service_url(self) -> str:
+        """Where the service answers on this machine."""
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{scheme}://127.0.0.1:{self.service_port}"
 
     @property
     def artifacts_url(self) -> str:
@@ -232,6 +278,8 @@ def get_settings() -> Settings:
         raise SettingsError(f"the environment: {error}: it must be JSON") from error
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of several settings, which the message names
+            raise SettingsError(f"the environment: {first['msg']}") from error
         field, *inner = (str(part) for part in first["loc"])
         place = ".".join([f"VQI_{field.upper()}", *inner])
         raise SettingsError(f"the environment: {place}: {first['msg']}") from error

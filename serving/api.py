@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, Response
+from fastapi import Depends, FastAPI
+from fastapi.responses import FileResponse, Response
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from serving import metrics
 from serving.problems import RESPONSES, handle_problems
 from serving.routes import cameras, images, inspections, models, parts, predict, queue
 
-PAGE = Path(__file__).with_name("pages") / "api.html"
+PAGES = Path(__file__).with_name("pages")
+ABOUT = """Gives each part PASS or FAIL, its defects with boxes and severity, and a place to go.
+
+| role | may |
+| --- | --- |
+| `line` | post images |
+| `inspector` | read the queue, decide on parts |
+| `engineer` | list, approve and roll back models, resume auto-pass |
+| `viewer` | read |
+
+A line client takes any error, 503 or time-out for HUMAN_INSPECTION. `/livez` and `/readyz` tell anybody how
+the service is; `/metrics`, for Prometheus, takes the key of any role but `line`.
+"""
 MAX_JSON = 64 * 2**10  # bytes of the body of every route but the line's
 
 
@@ -20,10 +33,14 @@ def create_app() -> FastAPI:
     """Makes the app; its `state.station` must be set before the first request."""
     app = FastAPI(
         title="Visual inspection",
+        version="v1",
+        description=ABOUT,
         docs_url=None,
         redoc_url=None,
-        openapi_url=None,  # BentoML tells it, at /docs.json, with its own routes
+        openapi_url="/docs.json",  # instead of BentoML's, which is of a version that has no null
         responses=RESPONSES,
+        # Only to tell it: `serving.guard` asks for the key, and wants one here too.
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="A key of `vqi keys create`."))],
     )
     handle_problems(app)
     app.add_middleware(metrics.RequestTimer, path=predict.PATH)
@@ -34,9 +51,14 @@ def create_app() -> FastAPI:
     app.include_router(cameras.router, tags=["engineers"], max_body_size=MAX_JSON)
 
     @app.get("/", include_in_schema=False)
-    def page() -> HTMLResponse:
+    def page() -> FileResponse:
         """The OpenAPI page: BentoML's own loads a tracker."""
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"))
+        return FileResponse(PAGES / "api.html")
+
+    @app.get("/api.js", include_in_schema=False)
+    def script() -> FileResponse:
+        """The page's script: what stands in a page itself is not run."""
+        return FileResponse(PAGES / "api.js")
 
     @app.get("/metrics", include_in_schema=False)
     def figures() -> Response:

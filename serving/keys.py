@@ -1,24 +1,32 @@
-"""Who may do what: API keys by role, of which only hashes are kept.
+"""API keys by role: the file that `vqi keys` writes and the running service follows. It holds hashes only.
 
-The file is ``{"keys": [{"name": "line-a", "role": "line", "sha256": "..."}]}``. Without a file there are
-no keys, and only this machine is answered.
+The file is ``{"keys": [{"name": "line-a", "role": "line", "sha256": "..."}]}``. Without a file nobody needs a
+key, and only this machine is answered; a file without keys answers nobody.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
-import ipaddress
-import json
+import logging
+import os
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from fastapi import HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspection.errors import SettingsError
+from inspection.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
 
 KeyRole = Literal["line", "inspector", "engineer", "viewer"]
 
@@ -28,95 +36,152 @@ class ApiKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")
     role: KeyRole
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    created_at: AwareDatetime | None = None
 
 
 class _KeyFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keys: tuple[ApiKey, ...] = Field(min_length=1)
+    keys: tuple[ApiKey, ...]
 
-
-LOCAL = "local"  # who decides where there are no keys
+    @model_validator(mode="after")
+    def _one_of_a_name(self) -> Self:
+        names = [key.name for key in self.keys]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"several keys are called {', '.join(sorted(repeated))}")
+        return self
 
 
 class Keyring:
-    """The keys in force; none means that only this machine is answered."""
+    """The keys in force; None where no file has been set up, which is not the same as no key."""
 
-    def __init__(self, keys: tuple[ApiKey, ...] = ()) -> None:
+    def __init__(self, keys: tuple[ApiKey, ...] | None = None) -> None:
         self.keys = keys
 
     def identify(self, secret: str) -> ApiKey | None:
         """Returns the key of a secret; takes as long for a wrong one as for a right one."""
         given = hash_secret(secret)
-        found = [key for key in self.keys if hmac.compare_digest(key.sha256, given)]
+        found = [key for key in self.keys or () if hmac.compare_digest(key.sha256, given)]
         return found[0] if found else None
 
-    def role(self, request: Request) -> KeyRole | None:
-        """Returns the role of who asks; None where there are no keys."""
-        key = self.identify(_secret(request)) if self.keys else None
-        return key.role if key else None
 
-    def authorise(self, request: Request, roles: tuple[KeyRole, ...]) -> str:
-        """Returns the name of who asks.
+class KeyFollower(threading.Thread):
+    """Keeps `keyring` as the file says, so that a key counts, or counts no more, within a second.
+
+    A file that breaks or goes away leaves the keys as they are: neither may open the door or stop the line.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Reads the file once.
 
         Raises:
-            HTTPException: 401 no key or an unknown one, 403 not a key of these roles, or no keys are
-                configured and the client is on another machine.
+            SettingsError: the file is missing or makes no sense.
         """
-        if not self.keys:
-            if not _is_loopback(request.client.host if request.client else ""):
-                raise HTTPException(
-                    403, "no API keys are set up (VQI_API_KEYS): only this machine is answered"
-                )
-            return LOCAL
-        key = self.identify(_secret(request))
-        if key is None:
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise HTTPException(401, "send a valid key as 'Authorization: Bearer KEY'", headers=challenge)
-        if key.role not in roles:
-            raise HTTPException(
-                403, f"a key of role {key.role!r} may not do this: it takes {' or '.join(roles)}"
-            )
-        return key.name
+        super().__init__(name="key-follower", daemon=True)
+        self._file = settings.keys_file
+        self._trouble = ""
+        self._stopping = threading.Event()
+        self.keyring = load_keys(self._file, required=settings.has_keys)
+
+    def run(self) -> None:
+        """Polls until `stop`."""
+        while not self._stopping.wait(POLL_SECONDS):
+            self.poll()
+
+    def poll(self) -> None:
+        """Looks once; trouble is logged when it begins."""
+        before = self.keyring.keys
+        try:
+            found = load_keys(self._file, required=before is not None)
+        except SettingsError as error:
+            if str(error) != self._trouble:
+                log.error("the API keys stay as they were: %s", error)
+            self._trouble = str(error)
+            return
+        self._trouble = ""
+        if found.keys != before:
+            self.keyring = found
+            log.warning("API keys in force: %s", ", ".join(key.name for key in found.keys or ()) or "none")
+
+    def stop(self, timeout: float = 10) -> None:
+        """Ends the thread."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(timeout)
 
 
-def allow(*roles: KeyRole) -> Callable[[Request], str]:
-    """Returns a dependency that lets these roles pass and gives the name of who asks."""
+def load_keys(path: Path, *, required: bool) -> Keyring:
+    """Reads the file of keys.
 
-    def authorised(request: Request) -> str:
-        keyring: Keyring = request.app.state.station.keyring
-        return keyring.authorise(request, roles)
-
-    return authorised
-
-
-def is_inspector(request: Request) -> bool:
-    """Tells whether an inspector asks, who must not learn what an audited part was judged; a dependency."""
-    keyring: Keyring = request.app.state.station.keyring
-    return keyring.role(request) == "inspector"
-
-
-def load_keys(path: Path | None) -> Keyring:
-    """Reads the file of keys; None gives a keyring without keys.
+    Args:
+        path: of the file.
+        required: whether it must be there; else its absence gives a keyring without a file.
 
     Raises:
         SettingsError: the file is missing or makes no sense.
     """
-    if path is None:
-        return Keyring()
     try:
-        return Keyring(_KeyFile.model_validate(json.loads(path.read_text(encoding="utf-8"))).keys)
-    except (OSError, json.JSONDecodeError, ValidationError) as error:
-        raise SettingsError(f"the API keys in {path} cannot be used (VQI_API_KEYS): {error}") from error
+        return Keyring(_KeyFile.model_validate_json(path.read_bytes()).keys)
+    except FileNotFoundError as error:
+        if not required:
+            return Keyring()
+        raise SettingsError(
+            f"there is no file of API keys {path} (VQI_API_KEYS): `vqi keys create NAME --role ROLE` makes it"
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"the API keys in {path} cannot be read (VQI_API_KEYS): {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise SettingsError(
+            f"the API keys in {path} make no sense (VQI_API_KEYS): {place}: {first['msg']}"
+        ) from error
+
+
+def create_key(path: Path, name: str, role: KeyRole) -> str:
+    """Adds a key to the file; returns its secret, which is kept nowhere.
+
+    Raises:
+        SettingsError: there is a key of this name, or the file cannot be read or written.
+    """
+    with _editing(path) as keys:
+        if any(key.name == name for key in keys):
+            raise SettingsError(
+                f"there is a key {name!r} already: take another name, or revoke that one first"
+            )
+        secret, key = new_key(name, role)
+        keys.append(key)
+    return secret
+
+
+def revoke_key(path: Path, name: str) -> int:
+    """Takes a key out of the file; returns how many are left.
+
+    Raises:
+        SettingsError: there is no key of this name, or the file cannot be read or written.
+    """
+    with _editing(path) as keys:
+        left = [key for key in keys if key.name != name]
+        if len(left) == len(keys):
+            raise SettingsError(f"there is no key {name!r}: `vqi keys list` shows those there are")
+        keys[:] = left
+    return len(left)
 
 
 def new_key(name: str, role: KeyRole) -> tuple[str, ApiKey]:
-    """Makes a key; returns the secret, which is told once, and what is kept of it."""
-    secret = secrets.token_urlsafe(32)
-    return secret, ApiKey(name=name, role=role, sha256=hash_secret(secret))
+    """Makes a key; returns the secret, which is told once, and what is kept of it.
+
+    Raises:
+        SettingsError: no key can be called that.
+    """
+    secret, now = secrets.token_urlsafe(32), datetime.now(UTC).replace(microsecond=0)
+    try:
+        return secret, ApiKey(name=name, role=role, sha256=hash_secret(secret), created_at=now)
+    except ValidationError as error:
+        raise SettingsError(f"a key cannot be called {name!r}: {error.errors()[0]['msg']}") from error
 
 
 def hash_secret(secret: str) -> str:
@@ -124,28 +189,29 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def check_host(host: str, keyring: Keyring) -> None:
-    """Refuses an open door without a lock.
-
-    Raises:
-        SettingsError: the service would listen beyond this machine without keys.
-    """
-    if not keyring.keys and not _is_loopback(host):
-        raise SettingsError(
-            f"without API keys the service listens on this machine only, not on {host}: "
-            "set VQI_API_KEYS, or use 127.0.0.1"
-        )
-
-
-def _secret(request: Request) -> str:
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+@contextmanager
+def _editing(path: Path) -> Iterator[list[ApiKey]]:
+    """Gives the keys to be changed, and writes them down unless the caller fails."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not the file itself: that is another one after each change.
+        with path.with_name(f"{path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            keys = list(load_keys(path, required=False).keys or ())
+            yield keys
+            _write(path, _KeyFile(keys=tuple(keys)))
+    except OSError as error:
+        raise SettingsError(f"the API keys in {path} cannot be written: {error}") from error
+
+
+def _write(path: Path, content: _KeyFile) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(content.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if os.geteuid() == 0:  # an administrator writes what the service's own user must be able to read
+        folder = path.parent.stat()
+        os.chown(temporary, folder.st_uid, folder.st_gid)
+    temporary.replace(path)

@@ -22,6 +22,7 @@ from inspection.errors import (
     RegistryError,
     UnsupportedImageError,
 )
+from serving.headers import current_request
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ RESPONSES: dict[int | str, dict[str, object]] = {"default": _ANSWER, 422: _ANSWE
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Makes the answer to a request that failed."""
+    """Makes the answer to a request that failed, and notes it in the log with the request's id."""
+    log.warning("%s: %d %s", current_request.get(), status, detail)
     title = HTTPStatus(status).phrase
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
@@ -78,7 +80,7 @@ def handle_problems(app: FastAPI) -> None:
     def known(_: Request, error: InspectionError) -> Response:
         status = STATUS.get(type(error), 500)
         if status == 500:
-            log.error("request failed: %s", error, exc_info=error)
+            log.error("%s failed: %s", current_request.get(), error, exc_info=error)
         return problem(status, str(error), HEADERS.get(type(error)))
 
     @app.exception_handler(ClientDisconnect)

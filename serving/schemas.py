@@ -5,21 +5,32 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 from uuid import UUID, uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.json_schema import SkipJsonSchema
 
 from inspection.camera_health import CameraFault, Standing
 from inspection.judgement import Action, Prediction
 from inspection.verdict import RouteReason
 from serving.records import Decision, DefectRecord, PredictionRecord, ReviewRecord, timestamp
 
+
+def _pattern(control: str) -> str:
+    """Returns the pattern of a text with something in it beside the blanks around it."""
+    blanks = r"[^\S\x80-\x9f]*"  # not U+0085, on which regular expressions are not of one mind
+    return rf"^{blanks}[^\s{control}]([^{control}]*[^\s{control}])?{blanks}$"
+
+
 # No control characters: they have no place in a name, and PostgreSQL takes no NUL.
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
+_NAME, _TEXT = _pattern(r"\x00-\x1f\x7f-\x9f"), _pattern(r"\x00-\x08\x0b-\x1f\x7f-\x9f")
+# Blanks are taken off last: what the schema tells of a text then holds for it as it was sent.
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NAME), AfterValidator(str.strip)]
+Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=_TEXT), AfterValidator(str.strip)]
+Absent = SkipJsonSchema[None]  # of what stands in a query or a header: they have no null
 Moment = Annotated[AwareDatetime, PlainSerializer(timestamp, when_used="json")]
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class _Answer(BaseModel):
@@ -41,13 +52,13 @@ class PartMetadata(_Request):
 class PartQuery(_Request):
     """The same in the query; in a multipart request it may stand in the body's fields instead."""
 
-    inspection_id: UUID | None = None
-    image_id: Name | None = Field(None, description="Required, here or as a field of the body.")
-    camera_id: Name | None = Field(None, description="Required, here or as a field of the body.")
-    part_serial: Name | None = None
-    part_type: Name | None = None
-    production_order_id: Name | None = None
-    captured_at: AwareDatetime | None = Field(None, description="With a UTC offset.")
+    inspection_id: UUID | Absent = None
+    image_id: Name | Absent = Field(None, description="Required, here or as a field of the body.")
+    camera_id: Name | Absent = Field(None, description="Required, here or as a field of the body.")
+    part_serial: Name | Absent = None
+    part_type: Name | Absent = None
+    production_order_id: Name | Absent = None
+    captured_at: AwareDatetime | Absent = Field(None, description="With a UTC offset.")
 
 
 class InspectionAnswer(_Answer):

@@ -14,9 +14,11 @@ import uvicorn.config
 
 from inspection.settings import get_settings
 from serving.api import create_app
-from serving.keys import check_host, load_keys
+from serving.guard import Guard, check_host
+from serving.headers import AnswerHeaders
+from serving.keys import load_keys
 from serving.problems import ProblemMiddleware
-from serving.process import end_with_parent
+from serving.process import check_certificate, end_with_parent
 from serving.station import open_station
 
 uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:BoundedProtocol"  # BentoML offers no option
@@ -47,10 +49,17 @@ class InspectionService:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def check_door() -> None:
-        """Refuses to listen beyond this machine without keys, before the port is opened."""
+        """Refuses to listen beyond this machine without keys, or without the TLS that is configured.
+
+        Before the port is opened.
+        """
+        settings = get_settings()
         command = click.get_current_context(silent=True)
-        asked = command.params.get("host") if command else None
-        check_host(asked or get_settings().host, load_keys(get_settings().api_keys))
+        asked = command.params if command else {}
+        check_host(
+            asked.get("host") or settings.host, load_keys(settings.keys_file, required=settings.has_keys)
+        )
+        check_certificate(settings, asked.get("ssl_certfile"))
 
     def __is_ready__(self) -> bool:
         return self.station.models.ready
@@ -61,4 +70,5 @@ class InspectionService:
         self.station.close()
 
 
-InspectionService.add_asgi_middleware(ProblemMiddleware)  # type: ignore[attr-defined]  # now a Service
+for middleware, options in ((AnswerHeaders, {}), (ProblemMiddleware, {}), (Guard, {"state": app.state})):
+    InspectionService.add_asgi_middleware(middleware, **options)  # type: ignore[attr-defined]  # now a Service

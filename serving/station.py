@@ -20,7 +20,7 @@ from inspection.tuning import choose_lanes
 from serving.forwarder import Forwarder
 from serving.inspector import Inspector
 from serving.kept import KeptImages
-from serving.keys import Keyring, load_keys
+from serving.keys import KeyFollower
 from serving.lanes import Lanes
 from serving.metrics import CameraLines
 from serving.models import ModelFollower
@@ -35,7 +35,7 @@ class Station:
     """The parts of a service; `close` ends them."""
 
     settings: Settings
-    keyring: Keyring
+    keys: KeyFollower
     outbox: Outbox
     kept: KeptImages
     models: ModelFollower
@@ -48,6 +48,7 @@ class Station:
     def close(self) -> None:
         """Ends the threads, work in progress first, and closes the outbox."""
         self.lanes.close()
+        self.keys.stop()
         self.models.stop()
         self.forwarder.stop()
         self.outbox.close()
@@ -59,9 +60,9 @@ def open_station(settings: Settings) -> Station:
     Raises:
         SettingsError: a setting makes no sense on this machine.
     """
-    keyring = load_keys(settings.api_keys)
-    if not keyring.keys:
-        log.warning("no API keys are set up (VQI_API_KEYS): only this machine is answered")
+    keys = KeyFollower(settings)
+    if keys.keyring.keys is None:
+        log.warning("no API keys are set up (`vqi keys create`): only this machine is answered")
     outbox = Outbox(settings.root / "outbox.sqlite")
     kept = KeptImages(
         settings.root / "kept", settings.kept_max_bytes, settings.kept_days, waits=outbox.waits_for_person
@@ -74,9 +75,10 @@ def open_station(settings: Settings) -> Station:
     inspector = Inspector(models, outbox, kept, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
     uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
-    station = Station(settings, keyring, outbox, kept, models, health, lanes, uploads, forwarder, lines)
+    station = Station(settings, keys, outbox, kept, models, health, lanes, uploads, forwarder, lines)
     models.poll()
     models.start()
+    keys.start()
     station.forwarder.start()
     return station
 
@@ -125,7 +127,7 @@ def audit_secret(path: Path) -> bytes:
     return bytes.fromhex(path.read_text(encoding="ascii").strip())
 
 
-def the_station(request: Request) -> Station:
-    """Returns the station behind a request; a dependency of the routes."""
+async def the_station(request: Request) -> Station:
+    """Returns the station behind a request; a dependency of the routes, asynchronous to need no thread."""
     station: Station = request.app.state.station
     return station

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ from rich.console import Console
 
 from inspection.artifacts import get_record
 from inspection.bundle import BundleManifest, read_manifest
-from inspection.errors import CheckFailedError, InspectionError
+from inspection.errors import CheckFailedError, InspectionError, SettingsError
 from inspection.registry import Decision, ModelRegistry
 from inspection.settings import Settings, get_settings
 from inspection.simulation.line import LinePart, run_line
 from inspection.simulation.line_report import LineReport
 from inspection.store import open_store
+from inspection.tls import trust
 from resources.dbt import build_docs
 from vqi import demo_report, import_report
 from vqi.console import progress_bars
@@ -49,6 +51,8 @@ def run_demo(source: DemoSource, console: Console) -> DemoReport:
     Raises:
         InspectionError: a stage did not do its part.
     """
+    if get_settings().has_keys:
+        raise SettingsError("the demo holds no API key: give it a VQI_HOME of its own, and no VQI_API_KEYS")
     demo = _Demo(source, console)
     demo.fill()
     demo.label()
@@ -142,13 +146,14 @@ class _Demo:
             wait_until(self._serves, 60, "the service does not take over the model: see its log")
         with self.stage("replay of held-out parts"):
             parts = held_out(self.settings)
-            self.replay = run_line(self.url, parts, rate=RATE, progress=bar("inspect"))
+            self.replay = run_line(self.url, parts, rate=RATE, verify=self.trust, progress=bar("inspect"))
         if self.replay.answered < len(parts):
             raise InspectionError(f"{self.replay.to_human} of {len(parts)} parts got no answer: see the log")
 
     def review(self) -> None:
         """Lets an inspector decide on the parts that were sent to people, as the annotators had done."""
-        with self.stage("people review"), httpx.Client(base_url=self.url, timeout=30) as client:
+        client = httpx.Client(base_url=self.url, timeout=30, verify=self.trust)
+        with self.stage("people review"), client:
             truth = truths(self.settings)
             waiting = client.get("/api/v1/queue", params={"limit": 1000}).raise_for_status().json()["waiting"]
             for part in waiting:
@@ -234,10 +239,15 @@ class _Demo:
     @property
     def url(self) -> str:
         """Of the service."""
-        return f"http://127.0.0.1:{self.settings.service_port}"
+        return self.settings.service_url
+
+    @property
+    def trust(self) -> ssl.SSLContext | bool:
+        """How the service's certificate is checked."""
+        return trust(self.settings.tls_certificate)
 
     def _serves(self) -> bool:
-        answer = httpx.get(f"{self.url}/api/v1/models", timeout=10).raise_for_status()
+        answer = httpx.get(f"{self.url}/api/v1/models", timeout=10, verify=self.trust).raise_for_status()
         return bool(answer.json()["serving"] == self.bundle)
 
     def _reviews_stored(self) -> bool:
@@ -310,7 +320,7 @@ def _look_next(settings: Settings, page: Path) -> dict[str, str]:
     here = "http://127.0.0.1"
     return {
         "Dagster UI (lineage, runs, checks, plots)": f"{here}:{settings.dagster_port}",
-        "service and its API page": f"{here}:{settings.service_port}",
+        "service and its API page": settings.service_url,
         "dbt docs (every table and column)": f"{here}:{settings.docs_port}",
         "test report of the model, to read and print": str(page),
         "this page as JSON": str(settings.root / REPORT),

@@ -36,7 +36,7 @@ def variables(settings: Settings) -> dict[str, str]:
 
 def service_host(settings: Settings) -> str:
     """Returns where the service listens: without API keys on this machine only."""
-    return settings.host if settings.api_keys is not None else "127.0.0.1"
+    return settings.host if settings.has_keys else "127.0.0.1"
 
 
 def _absolute(path: Path) -> Path:

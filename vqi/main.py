@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from inspection.errors import InspectionError
-from vqi.commands import bench, images, importing, models, ontology, pipeline, plant, reports, services
+from vqi.commands import bench, images, importing, keys, models, ontology, pipeline, plant, reports, services
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Visual quality inspection.")
 services.register(app)
@@ -22,6 +22,7 @@ bench.register(app)
 app.add_typer(plant.simulate, name="simulate")
 app.add_typer(importing.app, name="import")
 app.add_typer(ontology.app, name="ontology")
+app.add_typer(keys.app, name="keys")
 
 
 @app.callback()

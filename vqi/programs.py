@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from inspection.errors import ServiceError
 from inspection.settings import DATABASES, Settings
+from inspection.tls import trust
 from inspection.warehouse import ensure_warehouse
 from resources.dbt import build_docs, docs_folder
 from serving.process import serve_command, serve_environment
@@ -155,6 +157,7 @@ def _postgres(settings: Settings) -> Program:
         command=postgres.server_command(settings),
         ready=lambda: postgres.answers(settings),
         port=settings.postgres_port,
+        scheme="postgresql",
         port_setting="VQI_POSTGRES_PORT",
         user=postgres.system_user(),
         directory=Path("/"),  # its user need not be able to enter any other
@@ -190,8 +193,9 @@ def _service(settings: Settings) -> Program:
         name="service",
         # A killed server leaves its worker with the port: that has to go before the next one starts.
         command=[sys.executable, "-m", "vqi.orphans", "service", *serve_command(reachable)],
-        ready=partial(_answers, f"http://{LOOPBACK}:{settings.service_port}/livez"),
+        ready=partial(_answers, f"{settings.service_url}/livez", settings.tls_certificate),
         port=settings.service_port,
+        scheme=urlsplit(settings.service_url).scheme,
         port_setting="VQI_SERVICE_PORT",
         environment={**variables(reachable), **serve_environment(reachable)},
     )
@@ -216,9 +220,9 @@ def _script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, certificate: Path | None = None) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return httpx.get(url, timeout=5, verify=trust(certificate)).is_success
     except httpx.HTTPError:
         return False
 

@@ -52,7 +52,7 @@ def read_status(settings: Settings) -> Status:
             quality_vision=settings.dsn("quality_vision"), qms=settings.dsn("qms"), erp=settings.dsn("erp")
         ),
         dagster_url=f"http://127.0.0.1:{settings.dagster_port}",
-        service_url=f"http://127.0.0.1:{settings.service_port}",
+        service_url=settings.service_url,
         dbt_docs_url=f"http://127.0.0.1:{settings.docs_port}",
         production_model=registry.production(),
         shadow_model=registry.shadow(),

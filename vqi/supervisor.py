@@ -34,7 +34,7 @@ class Program:
 
     Attributes:
         ready: tells whether it does its work, not merely runs.
-        port: where it listens, if it does; the variable `port_setting` moves it.
+        port: where it listens, if it does; the variable `port_setting` moves it. `scheme` is of its address.
         user: whom it runs as, where that is not the present user.
         stop_signal: what asks it to end in good order.
     """
@@ -43,6 +43,7 @@ class Program:
     command: list[str]
     ready: Callable[[], bool]
     port: int | None = None
+    scheme: str = "http"
     port_setting: str = ""
     user: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +53,7 @@ class Program:
     @property
     def address(self) -> str:
         """Where a person or a client finds it; empty when it does not listen."""
-        scheme = "postgresql" if self.name == "postgres" else "http"
-        return f"{scheme}://127.0.0.1:{self.port}" if self.port is not None else ""
+        return f"{self.scheme}://127.0.0.1:{self.port}" if self.port is not None else ""
 
 
 class Supervisor:

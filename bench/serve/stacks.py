@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import socket
 import sys
@@ -17,7 +16,7 @@ import psutil
 
 from inspection.settings import Settings
 from inspection.tuning import LanePlan
-from serving.keys import new_key
+from serving.keys import create_key
 from serving.process import REPOSITORY, serve_command, serve_environment
 from vqi.supervisor import wait_until
 
@@ -98,9 +97,9 @@ def our_service(settings: Settings, plan: LanePlan, **changes: object) -> Iterat
         plan: threads and lanes.
         changes: further settings.
     """
-    secret, key = new_key("bench", "line")
-    keys = settings.root / "keys.json"
-    keys.write_text(json.dumps({"keys": [key.model_dump()]}), encoding="utf-8")
+    keys = settings.root / "bench-keys.json"
+    keys.unlink(missing_ok=True)
+    secret = create_key(keys, "bench", "line")
     own = settings.model_copy(update={"service_port": _free_port()})
     told: dict[str, object] = {
         **serve_environment(own),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -56,19 +57,23 @@ class HostileAnswer:
     seconds: float
 
 
-def attack(url: str, hostile: Hostile, patience: float) -> HostileAnswer:
+def attack(
+    url: str, hostile: Hostile, patience: float, verify: ssl.SSLContext | bool = True
+) -> HostileAnswer:
     """Sends a hostile request; returns what came of it.
 
     Args:
         url: of the service.
         hostile: what to send.
         patience: seconds that an answer may take.
+        verify: how the service's certificate is checked.
     """
-    place = urlsplit(url)
     begun = time.monotonic()
     try:
-        with socket.create_connection((place.hostname or "", place.port or 80), patience) as connection:
-            with suppress(ConnectionError):  # cut off while sending: what was answered can be read still
+        with _connect(url, patience, verify) as connection:
+            with suppress(
+                ConnectionError, ssl.SSLEOFError
+            ):  # cut off while sending: what was answered can be read still
                 _send(connection, hostile, begun + patience)
             answer = CLOSED if hostile.manner == "hang up" else _answer(connection)
     except (TimeoutError, ConnectionError):
@@ -77,6 +82,15 @@ def attack(url: str, hostile: Hostile, patience: float) -> HostileAnswer:
     if answer in hostile.right:
         return HostileAnswer(hostile.kind, answer, "right", seconds)
     return HostileAnswer(hostile.kind, answer, "busy" if answer in BUSY else "wrong", seconds)
+
+
+def _connect(url: str, patience: float, verify: ssl.SSLContext | bool) -> socket.socket:
+    place = urlsplit(url)
+    connection = socket.create_connection((place.hostname or "", place.port or 80), patience)
+    if place.scheme == "http":
+        return connection
+    context = verify if isinstance(verify, ssl.SSLContext) else ssl.create_default_context()
+    return context.wrap_socket(connection, server_hostname=place.hostname)
 
 
 def _send(connection: socket.socket, hostile: Hostile, until: float) -> None:
@@ -98,7 +112,7 @@ def _answer(connection: socket.socket) -> str:
             told += chunk
     except TimeoutError:
         return SILENT
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLEOFError):
         pass
     statuses = re.findall(rb"^HTTP/1\.[01] (\d{3})", told, re.MULTILINE)
     return statuses[-1].decode() if statuses else CLOSED

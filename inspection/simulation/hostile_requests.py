@@ -60,7 +60,7 @@ def _bodies(requests: _Requests) -> list[Hostile]:
 def _clients(requests: _Requests) -> list[Hostile]:
     form = {"Content-Type": "multipart/form-data; boundary=x"}
     field_only = b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--x--\r\n'
-    pipelined = b"GET /livez HTTP/1.1\r\nHost: line\r\n\r\n\x16\x03\x01\x02\0 no HTTP\r\n\r\n"
+    pipelined = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n\x16\x03\x01\x02\0 no HTTP\r\n\r\n"
     return [
         requests.kind("wrong content type", {"415"}, headers={"Content-Type": "text/plain"}),
         requests.kind("form without an image", {"422"}, headers=form, body=field_only),
@@ -113,7 +113,7 @@ class _Requests:
     ) -> Hostile:
         body = self._image if body is None else body
         told = {
-            "Host": "line",
+            "Host": "localhost",  # a service without keys goes by no other name
             "Connection": "close",
             "Content-Type": "image/jpeg",
             "Content-Length": str(len(body) if length is None else length),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import random
+import ssl
 import threading
 import time
 import uuid
@@ -49,6 +50,7 @@ def run_line(
     seconds: float | None = None,
     cameras: int = 8,
     api_key: str | None = None,
+    verify: ssl.SSLContext | bool = True,
     hostile_share: float = 0.0,
     patience: float = 20.0,
     progress: Callable[[int, int], None] | None = None,
@@ -67,6 +69,7 @@ def run_line(
             part once.
         cameras: that post at a time, each on a connection of its own.
         api_key: of the role ``line``.
+        verify: how the service's certificate is checked (see `inspection.tls`).
         hostile_share: of all requests; hostile ones come on top of the parts (see `hostile`).
         patience: seconds that a hostile request waits for its answer.
         progress: called with (parts done, parts).
@@ -83,8 +86,10 @@ def run_line(
     limits = httpx.Limits(max_connections=cameras, max_keepalive_connections=cameras)
     more = round(count * hostile_share / (1 - hostile_share))
     with (
-        hostile_traffic(url, api_key, more, count / rate, patience) as hostile,
-        httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, limits=limits) as client,
+        hostile_traffic(url, api_key, more, count / rate, patience, verify) as hostile,
+        httpx.Client(
+            base_url=url, headers=headers, timeout=TIMEOUT_S, limits=limits, verify=verify
+        ) as client,
     ):
         start = time.monotonic()
         answers = _Run(client, shown, rate, start, progress).finish(cameras)
@@ -94,7 +99,7 @@ def run_line(
 
 @contextmanager
 def hostile_traffic(
-    url: str, api_key: str | None, count: int, seconds: float, patience: float
+    url: str, api_key: str | None, count: int, seconds: float, patience: float, verify: ssl.SSLContext | bool
 ) -> Iterator[list[Future[HostileAnswer]]]:
     """Sends hostile requests of all kinds beside what the block does; at its end they are all answered.
 
@@ -104,6 +109,7 @@ def hostile_traffic(
         count: requests.
         seconds: over which they are spread evenly.
         patience: seconds that each waits for its answer.
+        verify: how the service's certificate is checked.
     """
     from inspection.simulation.hostile_requests import hostile_kinds
 
@@ -116,7 +122,7 @@ def hostile_traffic(
         for number in range(count):
             if ended.wait(max(0.0, begun + (number + 0.5) * seconds / count - time.monotonic())):
                 return
-            answers.append(pool.submit(attack, url, kinds[number % len(kinds)], patience))
+            answers.append(pool.submit(attack, url, kinds[number % len(kinds)], patience, verify))
 
     clock = threading.Thread(target=send)
     with ThreadPoolExecutor(MOST_HOSTILE) as pool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException
 
-from serving.keys import allow
+from serving.guard import READERS, allow
 from serving.schemas import CameraForgotten, CamerasAnswer, DecisionRequest
 from serving.station import Station, the_station
 
@@ -17,9 +17,7 @@ router = APIRouter(prefix="/api/v1")
 Here = Annotated[Station, Depends(the_station)]
 
 
-@router.get(
-    "/cameras", dependencies=[Depends(allow("viewer", "inspector", "engineer"))], summary="List the cameras"
-)
+@router.get("/cameras", dependencies=[Depends(allow(*READERS))], summary="List the cameras")
 def cameras(station: Here) -> CamerasAnswer:
     """Returns what is normal for each camera and part type, how it is now, and what was wrong since."""
     return CamerasAnswer(cameras=tuple(station.cameras.standings()))

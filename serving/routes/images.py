@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from inspection.heatmap import draw_heatmap
 from inspection.imaging import Window
-from serving.keys import allow, is_inspector
+from serving.guard import READERS, allow, is_inspector
 from serving.records import PredictionRecord
 from serving.routes.inspections import find_inspection, is_blind
-from serving.schemas import Name
+from serving.schemas import Absent, Name
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1/inspections/{inspection_id}")
-readers = [Depends(allow("viewer", "inspector", "engineer"))]
+readers = [Depends(allow(*READERS))]
 Here = Annotated[Station, Depends(the_station)]
 
 QUALITY = 90
@@ -56,7 +56,7 @@ def heatmap(
     station: Here,
     for_inspector: Annotated[bool, Depends(is_inspector)],
     defect_class: Annotated[
-        Name | None, Query(alias="class", description="Without it, the class that the model is surest of.")
+        Name | Absent, Query(alias="class", description="Without it, the class that the model is surest of.")
     ] = None,
 ) -> Response:
     """Returns the image with the activations of one class over it, and the boxes of that class."""
@@ -70,7 +70,7 @@ def heatmap(
         defect_class = surest_class(record)
     elif defect_class not in activations.classes:
         known = ", ".join(activations.classes)
-        raise HTTPException(422, f"class: {defect_class!r} is none of this model: use one of {known}")
+        raise HTTPException(404, f"the model that judged has no class {defect_class!r}: use one of {known}")
     boxes = [
         Window(**defect.bounding_box.model_dump())
         for defect in record.defects

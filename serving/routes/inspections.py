@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Header, HTTPException
 from inspection.errors import DuplicateError
 from inspection.judgement import Prediction
 from inspection.verdict import RouteReason
-from serving.keys import allow, is_inspector
+from serving.guard import READERS, allow, is_inspector
 from serving.records import PredictionRecord, ReviewRecord
-from serving.schemas import InspectionDetail, ReviewAnswer, ReviewRequest
+from serving.schemas import Absent, InspectionDetail, ReviewAnswer, ReviewRequest
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1")
-readers = [Depends(allow("viewer", "inspector", "engineer"))]
+readers = [Depends(allow(*READERS))]
 Here = Annotated[Station, Depends(the_station)]
 
 
@@ -50,7 +50,7 @@ def review(
     inspection_id: UUID,
     request: ReviewRequest,
     station: Here,
-    idempotency_key: Annotated[UUID | None, Header(description="The review_id.")] = None,
+    idempotency_key: Annotated[UUID | Absent, Header(description="The review_id.")] = None,
 ) -> ReviewAnswer:
     """Writes down a person's decision, agreeing with the model or overriding it; the last one counts."""
     record = find_inspection(station, inspection_id)

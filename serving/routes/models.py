@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from inspection.bundle import read_manifest
 from inspection.errors import BundleError, RegistryError
 from inspection.registry import Decision, ModelRegistry
-from serving.keys import allow
+from serving.guard import READERS, allow
 from serving.models import ModelFollower
 from serving.schemas import DecisionRequest, ModelAnswer, ModelsAnswer
 from serving.station import Station, the_station
@@ -19,9 +19,7 @@ Here = Annotated[Station, Depends(the_station)]
 Engineer = Annotated[str, Depends(allow("engineer"))]
 
 
-@router.get(
-    "/models", dependencies=[Depends(allow("viewer", "inspector", "engineer"))], summary="List the models"
-)
+@router.get("/models", dependencies=[Depends(allow(*READERS))], summary="List the models")
 def models(station: Here) -> ModelsAnswer:
     """Returns the models, which of them is in force, and whether auto-pass is paused."""
     follower = station.models

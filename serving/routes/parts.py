@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, HTTPException
 
 from inspection.part_verdict import action_that_counts, newest_visit, worst_action
 from inspection.verdict import DESTINATIONS
-from serving.keys import allow
+from serving.guard import READERS, allow
 from serving.records import PredictionRecord
-from serving.schemas import Name, PartAnswer, PartView
+from serving.schemas import PartAnswer, PartView
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1")
@@ -21,10 +21,10 @@ MOST_VIEWS = 200
 
 @router.get(
     "/parts/{part_serial:path}",
-    dependencies=[Depends(allow("line", "viewer", "inspector", "engineer"))],
+    dependencies=[Depends(allow("line", *READERS))],
     summary="The verdict on a whole part",
 )
-def part(part_serial: Name, station: Annotated[Station, Depends(the_station)]) -> PartAnswer:
+def part(part_serial: str, station: Annotated[Station, Depends(the_station)]) -> PartAnswer:
     """Returns the worst of what the cameras at this station say of a part; people's decisions count first."""
     records = station.outbox.of_part(part_serial, MOST_VIEWS + 1)
     if not records:

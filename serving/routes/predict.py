@@ -11,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from serving.body import IMAGE_TYPES, MULTIPART, media_type, read_upload
+from serving.guard import allow
 from serving.inspector import Part
-from serving.keys import allow
-from serving.schemas import InspectionAnswer, PartMetadata, PartQuery
+from serving.schemas import Absent, InspectionAnswer, PartMetadata, PartQuery
 from serving.station import Station, the_station
 
 PATH = "/api/v1/ml/predict/visual-inspection"
@@ -27,7 +27,7 @@ _FORM = {
         "required": ["image"],
         "properties": {
             "image": {"type": "string", "format": "binary"},
-            **{name: {"type": "string"} for name in PartMetadata.model_fields},
+            **PartQuery.model_json_schema()["properties"],
         },
     }
 }
@@ -44,7 +44,7 @@ async def predict(
     request: Request,
     query: Annotated[PartQuery, Query()],
     station: Annotated[Station, Depends(the_station)],
-    idempotency_key: Annotated[UUID | None, Header(description="The inspection_id.")] = None,
+    idempotency_key: Annotated[UUID | Absent, Header(description="The inspection_id.")] = None,
 ) -> InspectionAnswer:
     """Judges one image of one part.
 
@@ -71,8 +71,8 @@ async def predict(
 
 def _metadata(told: dict[str, Any], key: UUID | None) -> PartMetadata:
     try:
-        metadata = PartMetadata.model_validate(told | ({"inspection_id": key} if key else {}))
-        if key and "inspection_id" in told and UUID(str(told["inspection_id"])) != key:
+        metadata = PartMetadata.model_validate(({"inspection_id": key} if key else {}) | told)
+        if key and metadata.inspection_id != key:
             raise HTTPException(422, "inspection_id and the Idempotency-Key are two different ids: send one")
     except ValidationError as error:
         errors = [{**found, "loc": ("metadata", *found["loc"])} for found in error.errors()]

@@ -5,32 +5,33 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query
+from pydantic import Field
 
 from inspection.verdict import RouteReason
-from serving.keys import allow
+from serving.guard import READERS, allow
 from serving.outbox import FRONT, Place
-from serving.schemas import Name, QueueAnswer, QueueEntry
+from serving.schemas import Absent, Name, QueueAnswer, QueueEntry
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1")
 
+Cursor = Annotated[str, Field(pattern="^[01]-[0-9]{1,18}$")]
+
 
 @router.get(
     "/queue",
-    dependencies=[Depends(allow("viewer", "inspector", "engineer"))],
+    dependencies=[Depends(allow(*READERS))],
     summary="Parts that wait for a person",
 )
 def queue(
     station: Annotated[Station, Depends(the_station)],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[
-        str | None, Query(pattern=r"^[01]-[0-9]{1,18}$", description="The `next_cursor` of the page before.")
-    ] = None,
-    camera_id: Name | None = None,
-    line_id: Name | None = None,
-    reason: RouteReason | None = None,
+    cursor: Annotated[Cursor | Absent, Query(description="The `next_cursor` of the page before.")] = None,
+    camera_id: Name | Absent = None,
+    line_id: Name | Absent = None,
+    reason: RouteReason | Absent = None,
     first: Annotated[
-        Literal["safety_critical"] | None,
+        Literal["safety_critical"] | Absent,
         Query(description="Parts with a safety-critical defect come first. The same on every page."),
     ] = None,
 ) -> QueueAnswer:
@@ -64,7 +65,7 @@ def _cameras(station: Station, camera_id: str | None, line_id: str | None) -> li
         return None if camera_id is None else [camera_id]
     cameras = station.lines.cameras(line_id)
     if not cameras:
-        raise HTTPException(422, f"line_id: no camera of the calibration file stands at line {line_id!r}")
+        raise HTTPException(404, f"no camera of the calibration file stands at line {line_id!r}")
     return [camera for camera in cameras if camera_id in (None, camera)]
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from inspection.errors import SettingsError
 from inspection.ontology import DEFAULT_ONTOLOGY
-from inspection.settings import DATABASES, Settings, get_settings
+from inspection.settings import DATABASES, RateLimits, Settings, get_settings
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,9 @@ def test_relative_paths_stay_where_the_program_was_started(
         ("VQI_CALIBRATION_DIR", "/csv", "calibration", Path("/csv")),
         ("VQI_ONTOLOGY", "/steel.json", "ontology_file", Path("/steel.json")),
         ("VQI_API_KEYS", "/keys", "api_keys", Path("/keys")),
+        ("VQI_API_KEYS", "/keys", "keys_file", Path("/keys")),
+        ("VQI_API_KEYS", "/keys", "has_keys", True),
+        ("VQI_RATE_LIMITS", '{"line": 5}', "rate_limits", RateLimits(line=5)),
         ("VQI_PROFILE", "production", "profile", "production"),
         ("VQI_POSTGRES_PORT", "6000", "postgres_port", 6000),
         ("RAY_ADDRESS", "ray://head:10001", "ray_address", "ray://head:10001"),
@@ -105,6 +108,9 @@ def test_an_unknown_database_is_named(tmp_path: Path) -> None:
         ("VQI_POSTGRES_PORT", "many", "VQI_POSTGRES_PORT: "),
         ("VQI_ALERTS", "{broken", '"alerts".*must be JSON'),
         ("VQI_ALERTS", '{"no_such_limit": 1}', "VQI_ALERTS.no_such_limit: "),
+        ("VQI_RATE_LIMITS", '{"line": 0}', "VQI_RATE_LIMITS.line: "),
+        ("VQI_TLS_KEY", "/key.pem", "VQI_TLS_CERTIFICATE and VQI_TLS_KEY go together"),
+        ("VQI_TLS_CERTIFICATE", "/certificate.pem", "VQI_TLS_CERTIFICATE and VQI_TLS_KEY go together"),
     ],
 )
 def test_nonsense_names_the_variable(

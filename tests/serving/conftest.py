@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -16,24 +17,31 @@ import pytest
 from numpy.typing import NDArray
 
 from inspection.runtime import OnnxModel
-from inspection.settings import Settings
+from inspection.settings import RateLimits, Settings
 from inspection.store import open_store
 from serving.api import create_app
+from serving.guard import Guard
+from serving.headers import AnswerHeaders
+from serving.keys import KeyRole, create_key
 from serving.lanes import Lanes
 from serving.station import Station, open_station
 from serving.uploads import Uploads
 from tests.conftest import free_port, server_home
 from tests.serving.examples import store_bundle
-from tests.serving.plant import NO_AUDIT, Plant, approve
+from tests.serving.plant import NO_AUDIT, Plant, Service, approve
 from vqi.supervisor import wait_until
 
 
 @pytest.fixture
 def offline(tmp_path: Path) -> Settings:
     """Settings of a service whose warehouse is away, with a tiny model in production."""
-    settings = Settings(
-        home=tmp_path, warehouse_dsn="postgresql://127.0.0.1:1/none?connect_timeout=1", audit_share=NO_AUDIT
-    )
+    return without_warehouse(tmp_path)
+
+
+def without_warehouse(home: Path, **changes: object) -> Settings:
+    """Puts a tiny model into production in a home whose warehouse is away."""
+    away = "postgresql://127.0.0.1:1/none?connect_timeout=1"
+    settings = Settings(home=home, warehouse_dsn=away, audit_share=NO_AUDIT, **changes)  # type: ignore[arg-type]
     approve(settings, store_bundle(open_store(settings.artifacts_url)))
     return settings
 
@@ -57,7 +65,8 @@ class Client:
     def __init__(self, station: Station, **headers: str) -> None:
         app = create_app()
         app.state.station = station
-        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        guarded = AnswerHeaders(Guard(app, app.state))
+        self._transport = httpx.ASGITransport(guarded, raise_app_exceptions=False)
         self._headers = headers
         self.runner = asyncio.Runner()
 
@@ -110,6 +119,31 @@ def plant() -> Iterator[Plant]:
             yield running
         finally:
             running.stop()
+
+
+class Guarded:
+    """A running service with a key of each role."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.file = settings.keys_file
+        self.secrets = {role: create_key(self.file, role, role) for role in get_args(KeyRole)}
+        self.service = Service(settings)
+
+    def ask(self, method: str, path: str, secret: str = "", **options: Any) -> httpx.Response:
+        headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {secret}"} if secret else {})
+        return httpx.request(method, self.service.url + path, headers=headers, timeout=30, **options)
+
+
+@pytest.fixture(scope="session")
+def guarded() -> Iterator[Guarded]:
+    plenty = RateLimits(inspector=10**6, engineer=10**6, viewer=10**6, wrong_key=10**6)
+    with tempfile.TemporaryDirectory(prefix="vqi-test-") as home:
+        running = Guarded(without_warehouse(Path(home), service_port=free_port(), rate_limits=plenty))
+        try:
+            running.service.wait()
+            yield running
+        finally:
+            running.service.kill()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import psycopg2
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import open_store
+from inspection.tls import trust
 from inspection.warehouse import ensure_warehouse, transaction
 from serving.process import REPOSITORY, serve_command, serve_environment
 from tests.conftest import free_port
@@ -34,7 +36,7 @@ class Service:
 
     def __init__(self, settings: Settings, target: str | None = None, folder: Path = REPOSITORY) -> None:
         self.settings = settings
-        self.url = f"http://127.0.0.1:{settings.service_port}"
+        self.url = settings.service_url
         self._log = settings.root / "service.log"
         command = serve_command(settings, target) if target else serve_command(settings)
         with self._log.open("ab") as log:
@@ -48,10 +50,12 @@ class Service:
             )
 
     def wait(self, path: str = "/readyz", status: int = 200, seconds: float = 60) -> None:
+        verify = trust(self.settings.tls_certificate)
+
         def answers() -> bool:
             assert self.process.poll() is None, self._log.read_text()
             try:
-                return httpx.get(self.url + path, timeout=5).status_code == status
+                return httpx.get(self.url + path, timeout=5, verify=verify).status_code == status
             except httpx.TransportError:
                 return False
 
@@ -69,12 +73,15 @@ class Service:
 
 def environment(settings: Settings) -> dict[str, str]:
     own = settings.model_dump(
-        include={"artifacts", "warehouse_dsn", "audit_share", "api_keys", "deadline_ms", "upload_seconds"},
+        include={"artifacts", "warehouse_dsn", "audit_share", "api_keys", "deadline_ms", "upload_seconds"}
+        | {"tls_certificate", "tls_key", "rate_limits"},
         exclude_none=True,
+        mode="json",
     )
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in own.items()}
     return (
         os.environ
-        | {f"VQI_{name.upper()}": str(value) for name, value in own.items()}
+        | {f"VQI_{name.upper()}": value for name, value in texts.items()}
         | serve_environment(settings)
     )
 

@@ -515,7 +515,8 @@ def test_other_methods_and_paths(client: Client) -> None:
     assert_problem(client("GET", "/api/v1/nothing"), 404)
     page = client("GET", "/")
     assert page.status_code == 200
-    assert "docs.json" in page.text
+    assert '<script src="api.js">' in page.text
+    assert "docs.json" in client("GET", "/api.js").text
     assert "googletagmanager" not in page.text
 
 
@@ -529,3 +530,30 @@ def test_a_fault_inside_is_a_problem_that_tells_nothing(
     answer = predict(client)
     assert_problem(answer, 500, "let a person look")
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ("  cam-1\t", 200),
+        ("\u00fcber\u00a01", 200),
+        ("x" * 200, 200),
+        ("", 422),
+        (" \t\n", 422),
+        ("a\x00b", 422),
+        ("a\x85b", 422),
+        ("x" * 201, 422),
+        (" " * 200 + "x", 422),
+    ],
+)
+def test_names_and_the_blanks_around_them(client: Client, told: str, status: int) -> None:
+    answer = client("POST", ROUTE, params=METADATA | {"camera_id": told}, content=GOOD, headers=PNG)
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["camera_id"] == told.strip()
+
+
+def test_a_bad_id_in_a_form_beside_a_good_key_is_the_clients_fault(client: Client) -> None:
+    form = {"data": METADATA | {"inspection_id": ""}, "files": {"image": ("p.png", GOOD, "image/png")}}
+    answer = client("POST", ROUTE, headers={"Idempotency-Key": str(uuid.uuid4())}, **form)
+    assert_problem(answer, 422, "inspection_id")

@@ -1,114 +1,185 @@
-"""Who may call which route."""
+"""The file of keys, and that a running service follows it."""
 
 from __future__ import annotations
 
 import json
+import logging
+import os
+import stat
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from inspection.errors import SettingsError
-from serving.keys import KeyRole, check_host, hash_secret, load_keys, new_key
-from serving.station import Station
-from tests.serving.conftest import Client, connect
-from tests.serving.examples import GOOD, METADATA, PNG, ROUTE
+from inspection.settings import Settings
+from serving.guard import check_host
+from serving.keys import KeyFollower, KeyRole, create_key, hash_secret, load_keys, revoke_key
 
 ROLES: tuple[KeyRole, ...] = get_args(KeyRole)
-SECRETS = {role: new_key(f"{role}-1", role) for role in ROLES}
-MISSING = "00000000-0000-0000-0000-000000000000"
-REVIEW = {"json": {"inspector_id": "anna", "decision": "PASS"}}
-REASON = {"json": {"reason": "because"}}
-
-# What each role may do; whoever may not gets 403.
-ROUTES = [
-    ("POST", ROUTE, {"params": METADATA, "content": GOOD, "headers": PNG}, {"line"}),
-    ("GET", f"/api/v1/inspections/{MISSING}", {}, {"viewer", "inspector", "engineer"}),
-    ("GET", "/api/v1/queue", {}, {"viewer", "inspector", "engineer"}),
-    ("GET", f"/api/v1/inspections/{MISSING}/image", {}, {"viewer", "inspector", "engineer"}),
-    ("GET", f"/api/v1/inspections/{MISSING}/heatmap", {}, {"viewer", "inspector", "engineer"}),
-    ("GET", "/api/v1/parts/none", {}, {"line", "viewer", "inspector", "engineer"}),
-    ("POST", f"/api/v1/inspections/{MISSING}/review", REVIEW, {"inspector"}),
-    ("POST", f"/api/v1/inspections/{MISSING}/override", REVIEW, {"inspector"}),
-    ("GET", "/api/v1/models", {}, {"viewer", "inspector", "engineer"}),
-    ("POST", "/api/v1/models/none/approve", REASON, {"engineer"}),
-    ("POST", "/api/v1/models/none/rollback", REASON, {"engineer"}),
-    ("POST", "/api/v1/models/rollback", REASON, {"engineer"}),
-    ("POST", "/api/v1/auto-pass/resume", REASON, {"engineer"}),
-]
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "keys.json"
-    path.write_text(json.dumps({"keys": [key.model_dump() for _, key in SECRETS.values()]}))
-    return path
+def file(tmp_path: Path) -> Path:
+    return Settings(home=tmp_path / "home").keys_file
 
 
-@pytest.fixture
-def guarded(station: Station, key_file: Path) -> Iterator[Client]:
-    with connect(replace(station, keyring=load_keys(key_file))) as connected:
-        yield connected
+def names(file: Path) -> list[str]:
+    keys = load_keys(file, required=True).keys
+    assert keys is not None
+    return [key.name for key in keys]
 
 
-@pytest.mark.parametrize(
-    ("method", "url", "options", "allowed"), ROUTES, ids=[f"{r[0]} {r[1]}" for r in ROUTES]
-)
-def test_each_role_on_each_route(
-    guarded: Client, method: str, url: str, options: dict[str, object], allowed: set[str]
-) -> None:
-    headers = options.get("headers", {})
-    for role in ROLES:
-        given = options | {"headers": headers | {"Authorization": f"Bearer {SECRETS[role][0]}"}}  # type: ignore[operator]
-        status = guarded(method, url, **given).status_code
-        assert (status == 403) == (role not in allowed), f"{role}: {status}"
-        assert status != 401
-    for wrong in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Basic {SECRETS['line'][0]}"}):
-        answer = guarded(method, url, **(options | {"headers": headers | wrong}))  # type: ignore[operator]
-        assert answer.status_code == 401
-        assert answer.headers["www-authenticate"] == "Bearer"
-        assert answer.headers["content-type"] == "application/problem+json"
+def test_the_file_keeps_hashes_only_and_is_its_owners_alone(file: Path) -> None:
+    secrets = {role: create_key(file, f"{role}-1", role) for role in ROLES}
+    assert len(set(secrets.values())) == len(ROLES)
+    keyring = load_keys(file, required=True)
+    for role, secret in secrets.items():
+        assert len(secret) >= 43  # 256 bits
+        assert secret not in file.read_text()
+        key = keyring.identify(secret)
+        assert key is not None
+        assert (key.name, key.role, key.sha256) == (f"{role}-1", role, hash_secret(secret))
+    assert keyring.identify("nonsense") is None
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(found.name for found in file.parent.iterdir()) == ["keys.json", "keys.json.lock"]
 
 
-def test_secrets_are_kept_as_hashes_only(key_file: Path) -> None:
-    text = key_file.read_text()
-    for secret, key in SECRETS.values():
-        assert secret not in text
-        assert key.sha256 == hash_secret(secret)
-    assert len({secret for secret, _ in SECRETS.values()}) == len(ROLES)
+def test_the_service_can_read_what_the_administrator_writes(file: Path) -> None:
+    file.parent.mkdir()
+    if os.geteuid() == 0:
+        os.chown(file.parent, 12345, 12345)
+    create_key(file, "line-a", "line")
+    assert file.stat().st_uid == file.parent.stat().st_uid
+
+
+def test_many_hands_lose_no_key(file: Path) -> None:
+    wanted = {f"key-{number}" for number in range(24)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: create_key(file, name, "line"), wanted))
+    assert set(names(file)) == wanted
+
+
+def test_a_revoked_key_is_gone_and_the_last_one_leaves_a_shut_door(file: Path) -> None:
+    secret = create_key(file, "a", "line")
+    create_key(file, "b", "viewer")
+    assert revoke_key(file, "a") == 1
+    assert load_keys(file, required=True).identify(secret) is None
+    assert revoke_key(file, "b") == 0
+    assert load_keys(file, required=False).keys == ()
+    assert load_keys(file.with_name("none.json"), required=False).keys is None
+
+
+@pytest.mark.parametrize("name", ["", "a" * 65, "a\nb", "a\x7f"])
+def test_names_that_are_none_are_refused(file: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be called"):
+        create_key(file, name, "line")
+    assert not file.exists()
+
+
+def test_misuse_says_what_to_do(file: Path) -> None:
+    create_key(file, "a", "line")
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match="take another name"):
+        create_key(file, "a", "viewer")
+    with pytest.raises(SettingsError, match="vqi keys list"):
+        revoke_key(file, "b")
+    assert file.read_bytes() == before
+    below = file / "below.json"  # a file is no folder
+    with pytest.raises(SettingsError, match="cannot be written"):
+        create_key(below, "a", "line")
+
+
+KEY = {"name": "a", "role": "line", "sha256": "0" * 64}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"keys": []}', '{"keys": [{"name": "a", "role": "king", "sha256": "00"}]}'],
+    [
+        "",
+        "[]",
+        "{}",
+        "\x00",
+        json.dumps({"keys": [KEY | {"role": "king"}]}),
+        json.dumps({"keys": [KEY | {"sha256": "00"}]}),
+        json.dumps({"keys": [KEY | {"secret": "x"}]}),
+        json.dumps({"keys": [KEY, KEY]}),
+    ],
 )
-def test_a_key_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "keys.json"
-    path.write_text(text)
-    with pytest.raises(SettingsError, match="VQI_API_KEYS"):
-        load_keys(path)
+def test_a_file_that_makes_no_sense_is_refused(file: Path, text: str) -> None:
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="VQI_API_KEYS") as told:
+        load_keys(file, required=False)
+    assert "\n" not in str(told.value)
+    with pytest.raises(SettingsError):
+        create_key(file, "b", "line")
+    assert file.read_text() == text
 
 
-def test_a_missing_key_file_is_no_open_door(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="VQI_API_KEYS"):
-        load_keys(tmp_path / "none.json")
+def test_a_missing_file_that_is_configured_is_no_open_door(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, api_keys=tmp_path / "none.json")
+    with pytest.raises(SettingsError, match="vqi keys create"):
+        KeyFollower(settings)
 
 
-def test_without_keys_only_this_machine_is_served(key_file: Path) -> None:
+def test_without_keys_only_this_machine_is_served(file: Path) -> None:
+    keyless = load_keys(file, required=False)
     for host in ("127.0.0.1", "::1", "localhost"):
-        check_host(host, load_keys(None))
+        check_host(host, keyless)
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.com"):
         with pytest.raises(SettingsError, match="without API keys"):
-            check_host(host, load_keys(None))
-        check_host(host, load_keys(key_file))
+            check_host(host, keyless)
+    create_key(file, "a", "line")
+    revoke_key(file, "a")
+    check_host("0.0.0.0", load_keys(file, required=False))
 
 
-def test_without_keys_another_machine_is_turned_away(station: Station) -> None:
-    with_client = Client(station)
-    with_client._transport.client = ("192.168.1.5", 1234)
-    with with_client.runner:
-        answer = with_client("GET", "/api/v1/models")
-    assert answer.status_code == 403
-    assert "VQI_API_KEYS" in answer.json()["detail"]
+# A running service
+
+
+@pytest.fixture
+def follower(file: Path) -> Iterator[KeyFollower]:
+    following = KeyFollower(Settings(home=file.parent))
+    yield following
+    following.stop()
+
+
+def test_it_follows_the_file(file: Path, follower: KeyFollower) -> None:
+    assert follower.keyring.keys is None
+    secret = create_key(file, "a", "line")
+    follower.poll()
+    assert follower.keyring.identify(secret) is not None
+    revoke_key(file, "a")
+    follower.poll()
+    assert follower.keyring.keys == ()
+
+
+@pytest.mark.parametrize("trouble", ["broken", "gone", "a folder"])
+def test_trouble_with_the_file_changes_nothing_and_is_told_once(
+    file: Path, follower: KeyFollower, trouble: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = create_key(file, "a", "line")
+    content = file.read_bytes()
+    follower.poll()
+    file.unlink()
+    if trouble == "broken":
+        file.write_text('{"keys": [')
+    elif trouble == "a folder":
+        file.mkdir()
+    follower.poll()
+    follower.poll()
+    assert follower.keyring.identify(secret) is not None
+    told = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 1
+    assert str(file) in told[0].getMessage()
+
+    if trouble == "a folder":
+        file.rmdir()
+    file.write_bytes(content)
+    create_key(file, "b", "line")
+    follower.poll()
+    assert follower.keyring.keys is not None
+    assert [key.name for key in follower.keyring.keys] == ["a", "b"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 from urllib.parse import quote
 
 import cv2
@@ -17,7 +17,7 @@ import pytest
 
 from inspection.settings import Settings
 from serving.kept import KeptImages
-from serving.keys import load_keys
+from serving.keys import KeyRole, create_key
 from serving.station import Station, open_station
 from tests.serving.conftest import Client, connect, narrow
 from tests.serving.examples import (
@@ -28,15 +28,14 @@ from tests.serving.examples import (
     RED,
     ROUTE,
     SCRATCHED,
+    UNSURE,
     encode,
     manifest,
     picture,
 )
 from tests.serving.test_api import assert_problem, predict
-from tests.serving.test_keys import SECRETS
 
 SCRATCH, BURR, PIT, *_ = manifest().classes
-UNSURE = encode(picture((140, 0, 0), (32, 64, 48, 16)))
 QUEUE = "/api/v1/queue"
 
 
@@ -111,7 +110,7 @@ def test_the_heatmap_of_a_class(client: Client) -> None:
     # OpenCV's INFERNO at the peak is bright where the pixel was dark.
     assert surest[8, 8].min() > 80 > other[8, 8].min()
     assert other[120, 120].min() > 80 > surest[120, 120].min()
-    assert_problem(client("GET", heatmap, params={"class": "CHEESE"}), 422, "CHEESE", SCRATCH)
+    assert_problem(client("GET", heatmap, params={"class": "CHEESE"}), 404, "CHEESE", SCRATCH)
 
 
 def test_what_is_not_kept(client: Client) -> None:
@@ -233,7 +232,9 @@ def test_the_queue_of_a_line_a_camera_a_reason(lined_up: Client) -> None:
     assert found(camera_id="somewhere") == [("somewhere", "unknown")]
     assert found(reason="camera_health") == [("black", "a")]
     assert found(line_id="a", reason="low_confidence") == everything[:2]
-    for params in ({"line_id": "c"}, {"line_id": "unknown"}, {"reason": "because"}, {"first": "mine"}):
+    for line in ("c", "unknown"):
+        assert_problem(lined_up("GET", QUEUE, params={"line_id": line}), 404, line)
+    for params in ({"reason": "because"}, {"first": "mine"}):
         assert_problem(lined_up("GET", QUEUE, params=params), 422, next(iter(params)))
 
 
@@ -258,12 +259,11 @@ def test_safety_critical_parts_first(station: Station, client: Client) -> None:
 
 @pytest.fixture
 def audited(offline: Settings, tmp_path: Path) -> Iterator[dict[str, Client]]:
-    """A client for each role, of a station that audits every part; None has the key of no role."""
-    station = open_station(offline.model_copy(update={"audit_share": 1.0}))
-    path = tmp_path / "keys.json"
-    path.write_text(json.dumps({"keys": [key.model_dump() for _, key in SECRETS.values()]}))
-    station = replace(station, keyring=load_keys(path))
-    clients = {role: Client(station, Authorization=f"Bearer {SECRETS[role][0]}") for role in SECRETS}
+    """A client for each role, of a station that audits every part."""
+    keys = tmp_path / "keys.json"
+    secrets = {role: create_key(keys, role, role) for role in get_args(KeyRole)}
+    station = open_station(offline.model_copy(update={"audit_share": 1.0, "api_keys": keys}))
+    clients = {role: Client(station, Authorization=f"Bearer {secret}") for role, secret in secrets.items()}
     yield clients
     for client in clients.values():
         client.runner.close()

@@ -28,6 +28,7 @@ Until = Callable[[Callable[[], bool]], None]
 
 DIRECT = """
 import asyncio, os, sys, warnings, httpx
+from serving.guard import Guard
 from serving.service import InspectionService, app
 from tests.serving.examples import SCRATCHED, METADATA, PNG, ROUTE
 
@@ -36,7 +37,7 @@ service = InspectionService.inner()
 assert service.__is_ready__()
 
 async def ask():
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(Guard(app, app.state))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.post(ROUTE, params=METADATA, content=SCRATCHED, headers=PNG)
 

@@ -59,6 +59,7 @@ def line(
     """Post parts to the service, as the cameras of a line do."""
     from inspection.settings import get_settings
     from inspection.simulation.line import run_line
+    from inspection.tls import trust
     from vqi.console import page, progress_bars
     from vqi.filling import bar
     from vqi.line import newest_parts, parts_of
@@ -67,7 +68,7 @@ def line(
     settings = get_settings()
     parts = parts_of(images, cameras) if images else newest_parts(settings, max(1, round(rate * seconds)))
     key = api_key_file.read_text(encoding="utf-8").strip() if api_key_file else None
-    url = f"http://127.0.0.1:{settings.service_port}"
+    url = settings.service_url
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
     with progress_bars():
@@ -78,6 +79,7 @@ def line(
             seconds=seconds,
             cameras=cameras,
             api_key=key,
+            verify=trust(settings.tls_certificate),
             hostile_share=hostile,
             patience=settings.upload_seconds + PATIENCE_S,
             progress=bar("inspect"),

@@ -35,8 +35,8 @@ def up() -> None:
     for program in programs(settings).values():
         if program.port is not None:
             print(f"{program.name:18} {program.address}")
-    if settings.api_keys is None:
-        print("The service has no API keys (VQI_API_KEYS), so it answers this machine only.")
+    if not settings.has_keys:
+        print("The service has no API keys (`vqi keys create`), so it answers this machine only.")
 
 
 def down() -> None:
