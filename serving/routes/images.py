@@ -37,8 +37,8 @@ def _files(*types: str) -> dict[int | str, dict[str, Any]]:
 )
 def image(inspection_id: UUID, station: Here) -> Response:
     """Returns the image of a part that was routed to people, to the byte."""
-    find_inspection(station, inspection_id)
-    kept = station.kept.image(inspection_id)
+    record = find_inspection(station, inspection_id)
+    kept = station.kept.image(inspection_id, record.image_sha256)
     if kept is None:
         raise _not_kept(inspection_id, "image")
     return Response(kept.content, media_type=kept.media_type)
@@ -63,7 +63,8 @@ def heatmap(
     record = find_inspection(station, inspection_id)
     if for_inspector and is_blind(station, record):
         raise HTTPException(403, "this part is in the audit: decide first, then see what the model saw")
-    kept, activations = station.kept.image(inspection_id), station.kept.activations(inspection_id)
+    kept = station.kept.image(inspection_id, record.image_sha256)
+    activations = station.kept.activations(inspection_id)
     if kept is None or activations is None or not record.probabilities:
         raise _not_kept(inspection_id, "heatmap")
     if defect_class is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from prometheus_client import REGISTRY
 from inspection.heatmap import Activations
 from inspection.imaging import Window
 from serving import kept as module
-from serving.kept import KeptImages
+from serving.kept import KeptImage, KeptImages
 from tests.serving.examples import GOOD, encode, picture
 
 JPEG = encode(picture(), ".jpg")
@@ -44,6 +45,10 @@ def open_folder(tmp_path: Path) -> Callable[..., KeptImages]:
     return open_
 
 
+def image(kept: KeptImages, inspection_id: UUID, sent: bytes = IMAGE) -> KeptImage | None:
+    return kept.image(inspection_id, hashlib.sha256(sent).hexdigest())
+
+
 def not_kept() -> float:
     return REGISTRY.get_sample_value("vqi_images_not_kept_total") or 0.0
 
@@ -57,14 +62,14 @@ def test_an_image_comes_back_to_the_byte(tmp_path: Path, open_folder: Callable[.
     first, second, missing = ids(1, 2, 3)
     assert kept.keep(first, GOOD)
     assert kept.keep(second, JPEG, FOUND)
-    assert kept.image(first) == (GOOD, "image/png")
-    assert kept.image(second) == (JPEG, "image/jpeg")
+    assert image(kept, first, GOOD) == (GOOD, "image/png")
+    assert image(kept, second, JPEG) == (JPEG, "image/jpeg")
     assert kept.activations(first) is None
     found = kept.activations(second)
     assert found is not None
     assert np.array_equal(found.maps, FOUND.maps)
     assert (first in kept, second in kept, missing in kept) == (True, True, False)
-    assert kept.image(missing) is None
+    assert image(kept, missing) is None
     assert names(tmp_path) == {f"{first}.png", f"{second}.jpg", f"{second}.npz"}
     assert REGISTRY.get_sample_value("vqi_kept_bytes") == sum(
         path.stat().st_size for path in (tmp_path / "kept").iterdir()
@@ -76,7 +81,7 @@ def test_the_first_image_of_an_inspection_stays(open_folder: Callable[..., KeptI
     (one,) = ids(1)
     assert kept.keep(one, GOOD)
     assert kept.keep(one, JPEG)
-    assert kept.image(one) == (GOOD, "image/png")
+    assert image(kept, one, GOOD) == (GOOD, "image/png")
 
 
 def test_what_is_no_image_is_not_kept(tmp_path: Path, open_folder: Callable[..., KeptImages]) -> None:
@@ -96,7 +101,7 @@ def test_decided_images_make_room_the_oldest_decision_first(open_folder: Callabl
     kept.decide(second)  # by a second inspector
     assert kept.keep(fourth, IMAGE)
     assert (second in kept, first in kept) == (False, True)
-    assert kept.image(second) is None
+    assert image(kept, second) is None
     assert kept.keep(fifth, IMAGE)
     assert [one in kept for one in (first, third, fourth, fifth)] == [False, True, True, True]
 
@@ -117,8 +122,8 @@ def test_undecided_images_are_never_removed(
     assert len(told) == 1  # not once for each part
     assert "2 that wait take 2000 bytes" in told[0].message
     assert "VQI_KEPT_MAX_BYTES" in told[0].message
-    assert kept.image(first)
-    assert kept.image(second)
+    assert image(kept, first)
+    assert image(kept, second)
 
     kept.decide(first)
     assert kept.keep(third, IMAGE)
@@ -184,7 +189,8 @@ def test_a_start_finds_what_is_there(open_folder: Callable[..., KeptImages], tmp
         kept.decide(one)
         moment = time.time() - 100 + number
         os.utime(tmp_path / "kept" / f"{one}.jpg", (moment, moment))
-    # Killed in the midst of writing; and what somebody else has put there.
+    # Killed in the midst of writing, or cut from power; and what somebody else has put there.
+    (tmp_path / "kept" / f"{uuid4()}.jpg").touch()
     (tmp_path / "kept" / f"{fourth}.npz").write_bytes(FOUND.to_bytes())
     (tmp_path / "kept" / f"{fourth}.jpg.part").write_bytes(IMAGE[:100])
     (tmp_path / "kept" / "notes.txt").write_text("mine")
@@ -194,3 +200,16 @@ def test_a_start_finds_what_is_there(open_folder: Callable[..., KeptImages], tmp
     assert REGISTRY.get_sample_value("vqi_kept_bytes") == 3000
     assert again.keep(fourth, IMAGE)
     assert [one in again for one in (third, first, second)] == [False, True, True]
+
+
+def test_what_a_power_cut_has_damaged_is_not_told(
+    tmp_path: Path, open_folder: Callable[..., KeptImages], caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = open_folder(100_000)
+    (one,) = ids(1)
+    kept.keep(one, JPEG, FOUND)
+    for path in (tmp_path / "kept").iterdir():
+        path.write_bytes(path.read_bytes()[:-100] + b"\0" * 100)
+    assert image(kept, one, JPEG) is None
+    assert kept.activations(one) is None
+    assert caplog.text.count("is damaged") == 2
