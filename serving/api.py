@@ -18,7 +18,7 @@ ABOUT = """Gives each part PASS or FAIL, its defects with boxes and severity, an
 
 | role | may |
 | --- | --- |
-| `line` | post images |
+| `line` | post images, ask for the verdict on a whole part |
 | `inspector` | read the queue, decide on parts |
 | `engineer` | list, approve and roll back models, resume auto-pass |
 | `viewer` | read |
