@@ -68,7 +68,7 @@ def test_a_batch_sent_twice_is_stored_once(outbox: Outbox, settings: Settings) -
         outbox.add(prediction(number))
     with closing(psycopg2.connect(settings.dsn("warehouse"))) as warehouse:
         send_batch(outbox, warehouse, "predictions")
-        outbox._db.execute("update predictions set sent_at = null")  # killed before it could be marked
+        outbox._file.db.execute("update predictions set sent_at = null")  # killed before it could be marked
         outbox.add(prediction(3))
         assert send_batch(outbox, warehouse, "predictions") == 4
     assert rows(settings, "select count(*) from inference.predictions") == [(4,)]
@@ -79,7 +79,7 @@ def test_a_record_that_the_warehouse_refuses_does_not_stop_the_others(
 ) -> None:
     for number in range(3):
         outbox.add(prediction(number))
-    outbox._db.execute(
+    outbox._file.db.execute(
         "update predictions set record = replace(record, 'PASS', 'NONSENSE') where sequence = 2"
     )
     with closing(psycopg2.connect(settings.dsn("warehouse"))) as warehouse:
