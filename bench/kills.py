@@ -91,9 +91,8 @@ def campaign(settings: Settings, images: Sequence[bytes], kills: int, seed: int 
             else:
                 line.wait_for_answer()
                 time.sleep(draw.uniform(0, LONGEST_LIFE))
-            if draw.random() < WORKER_ALONE and service.worker() is not None:
+            if draw.random() < WORKER_ALONE and service.kill_worker():
                 workers += 1
-                service.kill_worker()
             else:
                 service.kill()
                 service.start()
@@ -124,15 +123,16 @@ class _Service:
             )
 
     def worker(self) -> psutil.Process | None:
-        """Returns the child, if it has been started."""
-        children: list[psutil.Process] = self._process.children()
-        return children[0] if children else None
+        """Returns the child that judges, if it is there."""
+        alive = (one for one in self._process.children() if one.status() != psutil.STATUS_ZOMBIE)
+        return next(alive, None)
 
-    def kill_worker(self) -> None:
-        """Kills the child alone: the other one starts it again."""
+    def kill_worker(self) -> bool:
+        """Kills the child alone, if it is there: the other one starts it again."""
         worker = self.worker()
         if worker is not None:
             worker.kill()
+        return worker is not None
 
     def kill(self) -> None:
         """Kills both; the child has a session of its own."""
