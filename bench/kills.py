@@ -25,6 +25,7 @@ import psutil
 
 from bench.ingest import machine, own_server
 from bench.serve.model import approve, store_model
+from bench.serve.stacks import free_port
 from inspection.errors import ServiceError
 from inspection.progress import report
 from inspection.settings import Settings
@@ -57,7 +58,7 @@ def run() -> Result:
             photograph(ImageSpec(0, number, kind.name, CAMERAS[0].camera_id, (KINDS[0],) * (number % 2))).jpeg
             for number, kind in enumerate(PART_TYPES)
         ]
-        told = campaign(settings, photographs, KILLS)
+        told = campaign(settings.model_copy(update={"service_port": free_port()}), photographs, KILLS)
     return {
         "name": "kills",
         "machine": machine(),
