@@ -128,7 +128,7 @@ def _bare_sqlite(path: Path) -> Iterator[Write]:
 
 
 def _record() -> PredictionRecord:
-    classes = ("CRACK", "PIT", "BURR", "SCRATCH", "SIZE")
+    classes = [f"class-{number}" for number in range(5)]
     return PredictionRecord(
         inspection_id=uuid.uuid4(),
         image_id="img-0001",

@@ -21,6 +21,7 @@ T = TypeVar("T")
 PRUNE_FROM = 0.8  # of the room: the oldest that are sent and decided go
 FULL_FROM = 0.9  # and where none of those are left, every part goes to a person
 PRUNED = 256  # at a time; more than the forwarder marks at a time
+LONGEST_JOURNAL = 8 * 2**20  # bytes of the write-ahead log that stay when it has been taken over
 RESERVE = 32 * 2**20  # bytes of the disk that are left for marks, removals and the write-ahead log
 
 _SCHEMA = """
@@ -201,6 +202,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     db.execute("pragma journal_mode = wal")
     db.execute("pragma synchronous = full")
+    db.execute(f"pragma journal_size_limit = {LONGEST_JOURNAL}")
     return db
 
 
