@@ -32,7 +32,7 @@ from serving.records import PredictionRecord
 Result = dict[str, Any]
 Write = Callable[[PredictionRecord], object]
 
-ROUNDS, RECORDS = 10, 200
+ROUNDS, RECORDS = 80, 40
 """Of so many records in each round, with each number of threads."""
 CROWDS = (4, 8)
 
