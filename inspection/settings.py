@@ -90,6 +90,8 @@ class Settings(BaseSettings):
         camera_limits: when a camera is not believed; as JSON in the environment, what it leaves out keeps
             its default.
         station_id: name of this service in its records.
+        outbox_max_bytes: of the file of verdicts and reviews; near it, and without anything left to remove,
+            every part goes to a person, and beyond it the service answers 503.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
         new_annotations_for_training: how many annotations since the last split release start a training.
     """
@@ -135,6 +137,7 @@ class Settings(BaseSettings):
     camera_limits: CameraLimits = CameraLimits()
     station_id: str = Field(default_factory=platform.node)
     audit_share: float = Field(default=0.05, gt=0, le=1)
+    outbox_max_bytes: int = Field(default=2 * 2**30, ge=16 * 2**20)
 
     host: str = "127.0.0.1"
     postgres_port: int = 54329
