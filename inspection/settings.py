@@ -95,6 +95,8 @@ class Settings(BaseSettings):
         kept_days: after which the image of a decided part is removed.
         part_window_seconds: verdicts on one part serial belong together unless there is a longer gap between
             them.
+        outbox_max_bytes: of the file of verdicts and reviews; near it, and without anything left to remove,
+            every part goes to a person, and beyond it the service answers 503.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
         new_annotations_for_training: how many annotations since the last split release start a training.
     """
@@ -143,6 +145,7 @@ class Settings(BaseSettings):
     kept_max_bytes: int = Field(default=8 * 2**30, ge=0)
     kept_days: float = Field(default=30, ge=0)
     part_window_seconds: float = Field(default=600, gt=0)
+    outbox_max_bytes: int = Field(default=2 * 2**30, ge=16 * 2**20)
 
     host: str = "127.0.0.1"
     postgres_port: int = 54329

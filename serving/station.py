@@ -59,11 +59,12 @@ def open_station(settings: Settings) -> Station:
 
     Raises:
         SettingsError: a setting makes no sense on this machine.
+        OutboxError: the outbox is damaged, or its disk does not let it be used.
     """
     keys = KeyFollower(settings)
     if keys.keyring.keys is None:
         log.warning("no API keys are set up (`vqi keys create`): only this machine is answered")
-    outbox = Outbox(settings.root / "outbox.sqlite")
+    outbox = open_outbox(settings)
     kept = KeptImages(
         settings.root / "kept", settings.kept_max_bytes, settings.kept_days, waits=outbox.waits_for_person
     )
@@ -81,6 +82,15 @@ def open_station(settings: Settings) -> Station:
     keys.start()
     station.forwarder.start()
     return station
+
+
+def open_outbox(settings: Settings) -> Outbox:
+    """Opens the outbox of a home.
+
+    Raises:
+        OutboxError: as `Outbox`.
+    """
+    return Outbox(settings.root / "outbox.sqlite", settings.outbox_max_bytes)
 
 
 def camera_health(file: Path, limits: CameraLimits) -> CameraHealth:
