@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from inspection.judgement import Action
-from serving.records import PredictionRecord, ReviewRecord
+from serving.records import PredictionRecord, ReviewRecord, Role
 
 Kind = Literal["predictions", "reviews"]
 
@@ -93,9 +93,9 @@ class Outbox:
         self.written.set()
         return record if text == written else PredictionRecord.model_validate_json(text)
 
-    def find(self, inspection_id: UUID) -> PredictionRecord | None:
-        """Returns the verdict that counts for an inspection, or None."""
-        row = self._one(_FIND, (str(inspection_id), "production"))
+    def find(self, inspection_id: UUID, role: Role = "production") -> PredictionRecord | None:
+        """Returns the verdict that counts for an inspection, or the shadow's; None without."""
+        row = self._one(_FIND, (str(inspection_id), role))
         return PredictionRecord.model_validate_json(row[0]) if row else None
 
     def add_review(self, record: ReviewRecord) -> ReviewRecord:
