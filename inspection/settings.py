@@ -91,6 +91,10 @@ class Settings(BaseSettings):
             its default.
         station_id: name of this service in its records.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
+        shadow_hours: how long a shadow runs before it may be promoted, and how far back it is compared.
+        shadow_parts: that both models must have judged by then.
+        shadow_tolerance: by which its error may be worse with 95 % confidence, as a share of all parts.
+        promote_by_rule: a shadow that passes `inspection.promotion` takes over without a person.
         new_annotations_for_training: how many annotations since the last split release start a training.
     """
 
@@ -135,6 +139,11 @@ class Settings(BaseSettings):
     camera_limits: CameraLimits = CameraLimits()
     station_id: str = Field(default_factory=platform.node)
     audit_share: float = Field(default=0.05, gt=0, le=1)
+
+    shadow_hours: float = Field(default=48, gt=0)
+    shadow_parts: int = Field(default=1000, ge=1)
+    shadow_tolerance: float = Field(default=0.02, ge=0, lt=1)
+    promote_by_rule: bool = False
 
     host: str = "127.0.0.1"
     postgres_port: int = 54329
