@@ -14,7 +14,7 @@ from inspection.shadowing import Difference, Outcome, Share, Trial
 from inspection.statistics import Proportion
 
 if TYPE_CHECKING:
-    from serving.replay import ReplayReport
+    from vqi.replay import ReplayReport
 
 MISSED = 3
 """Inspections that are named; the JSON holds all."""

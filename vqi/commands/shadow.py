@@ -52,10 +52,10 @@ def replay(
 ) -> None:
     """Judge a past shift again with a candidate, from the stored images; nothing is written down."""
     from inspection.settings import get_settings
-    from serving.replay import replay as run
     from vqi.commands.models import find_registry
     from vqi.console import page, progress_bars
     from vqi.filling import bar
+    from vqi.replay import replay as run
     from vqi.trial_page import replay_page
 
     begin, end = (moment.replace(tzinfo=UTC) for moment in (since, until))

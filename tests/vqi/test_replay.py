@@ -14,10 +14,10 @@ from inspection.registry import ModelRegistry
 from inspection.settings import Settings, get_settings
 from inspection.store import open_store
 from inspection.warehouse import transaction
-from serving.replay import replay
 from tests.line import NOON, inspect, review
 from tests.serving.examples import GOOD, SCRATCHED, manifest, store_bundle
 from vqi.main import main
+from vqi.replay import replay
 
 HOUR = timedelta(hours=1)
 SHIFT = (NOON - HOUR, NOON + HOUR)
