@@ -216,6 +216,16 @@ def test_it_lets_go_between_its_steps(
     assert beside.inference_time_ms < 300  # the waiting does not count
 
 
+def test_the_last_room_of_the_outbox_is_left_to_production(
+    client: Client, station: Station, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dropped("outbox_full")
+    monkeypatch.setattr(station.outbox._file, "full", True)
+    inspection = predict(client)
+    until(lambda: dropped("outbox_full") == before + 1)
+    assert not judged(station, inspection)
+
+
 def test_a_part_past_its_deadline_is_not_compared(
     offline: Settings, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
