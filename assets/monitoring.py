@@ -10,6 +10,7 @@ from inspection.alert_states import AlertState
 from inspection.monitoring import look
 from inspection.registry import ModelRegistry
 from inspection.settings import get_settings
+from inspection.shadow_report import promote, report_shadow
 from inspection.store import open_store
 
 GROUP = "monitoring"
@@ -45,6 +46,41 @@ def alerts() -> dg.MaterializeResult[None]:
     )
 
 
+@dg.asset(
+    group_name=GROUP,
+    owners=["team:learning"],
+    kinds={"python", "postgres"},
+    code_version="1",
+    deps=[["inference", "predictions"], ["inference", "reviews"]],
+    description=(
+        "The shadow model beside production over VQI_SHADOW_HOURS, and what the promotion rule says of it. "
+        "With VQI_PROMOTE_BY_RULE a shadow that passes takes over."
+    ),
+)
+def shadow_comparison() -> dg.MaterializeResult[None]:
+    """Compares, and promotes where that is left to the rule."""
+    settings = get_settings()
+    registry = ModelRegistry(open_store(settings.artifacts_url))
+    if registry.shadow() is None:
+        return dg.MaterializeResult(metadata={"shadow": "none"})
+    report = report_shadow(settings, registry)
+    promoted = promote(registry, report) if settings.promote_by_rule else None
+    trial = report.trial
+    return dg.MaterializeResult(
+        metadata={
+            "shadow": report.shadow,
+            "production": report.production,
+            "verdict": report.promotion.verdict,
+            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in report.promotion.reasons)),
+            "promoted": promoted is not None,
+            "parts": trial.parts,
+            "parts decided by people": trial.outcome.parts,
+            "agreement": trial.agreement.value if trial.parts else "nothing compared",
+            "comparison": dg.MetadataValue.json(report.model_dump(mode="json")),
+        }
+    )
+
+
 # The service writes these, part by part, through its outbox.
 predictions, reviews = (
     dg.AssetSpec(
@@ -60,7 +96,12 @@ predictions, reviews = (
     )
 )
 
-monitoring_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [alerts, predictions, reviews]
+monitoring_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+    alerts,
+    shadow_comparison,
+    predictions,
+    reviews,
+]
 
 
 def rule_table(states: Sequence[AlertState]) -> dg.TableMetadataValue:

@@ -29,6 +29,7 @@ class Decision(BaseModel):
         actor: who decided: a person's name, or ``rule:NAME`` where a rule did.
         model: bundle id; None for pause and resume.
         previous: the production model before the decision, where that matters.
+        evidence: id of the record in the object store that it rests on, such as a `Trial`; None without.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +41,7 @@ class Decision(BaseModel):
     reason: str
     model: str | None = None
     previous: str | None = None
+    evidence: str | None = None
 
 
 class ModelRegistry:
@@ -70,17 +72,26 @@ class ModelRegistry:
 
     def shadow(self) -> str | None:
         """Returns the id of the model that runs beside it; approval of any model ends a shadow."""
+        begun = self.shadow_begun()
+        return begun.model if begun else None
+
+    def shadow_begun(self) -> Decision | None:
+        """Returns the decision that let the shadow run, if there is one."""
         decisions = [d for d in self.history() if d.action in ("shadow", "approve", "rollback")]
-        return decisions[-1].model if decisions and decisions[-1].action == "shadow" else None
+        return decisions[-1] if decisions and decisions[-1].action == "shadow" else None
+
+    def earlier(self) -> str | None:
+        """Returns the id of the model that a rollback would bring back, or None."""
+        return next(iter(self._line()[-2:-1]), None)
 
     def auto_pass_paused(self) -> Decision | None:
         """Returns the decision that stopped parts from passing without a person, if one is in force."""
         decisions = [d for d in self.history() if d.action in ("pause", "resume")]
         return decisions[-1] if decisions and decisions[-1].action == "pause" else None
 
-    def approve(self, model: str, *, actor: str, reason: str) -> Decision:
+    def approve(self, model: str, *, actor: str, reason: str, evidence: str | None = None) -> Decision:
         """Makes a model the production model; an abbreviated id will do if it is unambiguous."""
-        return self._decide("approve", actor, reason, self.find(model), self.production())
+        return self._decide("approve", actor, reason, self.find(model), self.production(), evidence)
 
     def start_shadow(self, model: str, *, actor: str, reason: str) -> Decision:
         """Lets a model run beside the production model."""
@@ -95,10 +106,9 @@ class ModelRegistry:
             RegistryError: there is nothing to go back to.
         """
         current = self.production()
-        earlier = self._line()[:-1]
-        if not to and not earlier:
+        if (wanted := to or self.earlier()) is None:
             raise RegistryError("there is no earlier production model to go back to: name one with --to")
-        return self._decide("rollback", actor, reason, self.find(to or earlier[-1]), current)
+        return self._decide("rollback", actor, reason, self.find(wanted), current)
 
     def pause(self, *, actor: str, reason: str) -> Decision:
         """Stops parts from being accepted without a person, until `resume`."""
@@ -150,7 +160,13 @@ class ModelRegistry:
             raise RegistryError(f"{self.store.url}/{key} is no decision: restore it from a backup") from error
 
     def _decide(
-        self, action: Action, actor: str, reason: str, model: str | None = None, previous: str | None = None
+        self,
+        action: Action,
+        actor: str,
+        reason: str,
+        model: str | None = None,
+        previous: str | None = None,
+        evidence: str | None = None,
     ) -> Decision:
         if not actor.strip():
             raise RegistryError("a decision needs a person: say who takes it")
@@ -164,6 +180,7 @@ class ModelRegistry:
             reason=reason.strip(),
             model=model,
             previous=previous,
+            evidence=evidence,
         )
         stamp = decision.at.strftime("%Y%m%dT%H%M%S.%fZ")
         self.store.put(f"{PREFIX}/{stamp}-{decision.id}.json", decision.model_dump_json(indent=2).encode())

@@ -19,6 +19,8 @@ from inspection.errors import BundleError, SettingsError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+    from inspection.imaging import Preprocessing
+
 Provider = Literal["cpu", "cuda", "tensorrt"]
 
 _CUDA = "CUDAExecutionProvider"
@@ -32,6 +34,8 @@ BATCH = "batch"
 """Name of the input's first dimension, where the export leaves it open."""
 CLASSES = "classes"
 """Key of the model's own metadata: its classes in order, as JSON."""
+PREPROCESSING = "preprocessing"
+"""Likewise: what it was trained to be shown, a `Preprocessing` as JSON."""
 
 Array = NDArray[np.float32]
 
@@ -92,6 +96,27 @@ class OnnxModel:
             raise BundleError(
                 f"the model file tells the classes {', '.join(json.loads(told))}, the bundle "
                 f"{', '.join(classes)}: pack the model again"
+            )
+
+    def check_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Refuses to show the model other pixels than it was trained on: nothing else would tell.
+
+        A model file that tells none is taken, as with `check_classes`.
+
+        Raises:
+            BundleError: the model wants another size, crop or normalisation.
+        """
+        told = json.loads(self._session.get_modelmeta().custom_metadata_map.get(PREPROCESSING, "{}"))
+        ours = preprocessing.model_dump(mode="json")
+        # By what it tells: a field that came later has the value there that it had without being one.
+        if differing := [
+            f"{name} {value} (bundle: {ours.get(name)})"
+            for name, value in told.items()
+            if ours.get(name) != value
+        ]:
+            raise BundleError(
+                f"the model file wants another preprocessing than the bundle: {', '.join(differing)}: "
+                "pack the model again"
             )
 
     def run(self, images: Array, *, crowded: bool = False) -> tuple[Array, Array]:

@@ -98,6 +98,10 @@ class Settings(BaseSettings):
         outbox_max_bytes: of the file of verdicts and reviews; near it, and without anything left to remove,
             every part goes to a person, and beyond it the service answers 503.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
+        shadow_hours: how long a shadow runs before it may be promoted, and how far back it is compared.
+        shadow_parts: that both models must have judged by then.
+        shadow_tolerance: by which its error may be worse with 95 % confidence, as a share of all parts.
+        promote_by_rule: a shadow that passes `inspection.promotion` takes over without a person.
         new_annotations_for_training: how many annotations since the last split release start a training.
     """
 
@@ -146,6 +150,11 @@ class Settings(BaseSettings):
     kept_days: float = Field(default=30, ge=0)
     part_window_seconds: float = Field(default=600, gt=0)
     outbox_max_bytes: int = Field(default=2 * 2**30, ge=16 * 2**20)
+
+    shadow_hours: float = Field(default=48, gt=0)
+    shadow_parts: int = Field(default=1000, ge=1)
+    shadow_tolerance: float = Field(default=0.02, ge=0, lt=1)
+    promote_by_rule: bool = False
 
     host: str = "127.0.0.1"
     postgres_port: int = 54329

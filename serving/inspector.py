@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from serving import metrics
 from serving.kept import KeptImages
 from serving.models import LiveModel, ModelFollower
 from serving.outbox import Outbox
-from serving.records import DefectRecord, PredictionRecord
+from serving.records import DefectRecord, PredictionRecord, Role
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,22 @@ class Seen:
 
 
 class Stopwatch:
-    """Milliseconds of each step since `start`, by name."""
+    """Milliseconds of each step since `start`, by name; `clock` gives seconds."""
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self.laps: dict[str, float] = {}
         self._start = self._last = start
+        self._clock = clock
+
+    def skip(self) -> None:
+        """Leaves out the time since the last step."""
+        now = self._clock()
+        self._start += now - self._last
+        self._last = now
 
     def lap(self, step: str) -> None:
         """Ends a step."""
-        now = time.perf_counter()
+        now = self._clock()
         self.laps[step] = round(1000 * (now - self._last), 3)
         self._last = now
 
@@ -179,36 +186,7 @@ class Inspector:
                 self._in_work -= 1
 
     def _store(self, part: Part, model: LiveModel, seen: Seen, watch: Stopwatch) -> PredictionRecord:
-        verdict = seen.verdict
-        record = PredictionRecord(
-            inspection_id=part.inspection_id,
-            image_id=part.image_id,
-            part_serial=part.part_serial,
-            part_type=part.part_type,
-            camera_id=part.camera_id,
-            model_version=model.id,
-            ontology_version=model.manifest.ontology.version,
-            prediction=verdict.prediction,
-            defects=tuple(map(DefectRecord.of, verdict.defects)),
-            probabilities=verdict.probabilities,
-            overall_confidence=verdict.overall_confidence,
-            inference_time_ms=watch.total,
-            timings_ms=watch.laps,
-            recommended_action=verdict.recommended_action,
-            auto_action=verdict.auto_action,
-            route_reason=verdict.route_reason,
-            review_probability=verdict.review_probability,
-            routed_to=verdict.routed_to,
-            image_sha256=part.image_sha256,
-            captured_at=part.captured_at,
-            predicted_at=datetime.now(UTC),
-            production_order_id=part.production_order_id,
-            station_id=self._settings.station_id,
-            thresholds=model.manifest.thresholds,
-            confidence_threshold=self._settings.confidence_threshold,
-            image_quality=asdict(seen.quality) if seen.quality else {},
-            camera_fault=seen.fault,
-        )
+        record = to_record(part, model, seen, watch, self._settings)
         standing = self._outbox.add(record)
         watch.lap("store")
         if self._keep(_same_image(standing, part), part, seen.activations):
@@ -224,6 +202,48 @@ class Inspector:
             and self._outbox.waits_for_person(part.inspection_id)
             and self._kept.keep(part.inspection_id, part.image, activations)
         )
+
+
+def to_record(
+    part: Part,
+    model: LiveModel,
+    seen: Seen,
+    watch: Stopwatch,
+    settings: Settings,
+    role: Role = "production",
+) -> PredictionRecord:
+    """Returns what is written down of a verdict."""
+    verdict = seen.verdict
+    return PredictionRecord(
+        inspection_id=part.inspection_id,
+        role=role,
+        image_id=part.image_id,
+        part_serial=part.part_serial,
+        part_type=part.part_type,
+        camera_id=part.camera_id,
+        model_version=model.id,
+        ontology_version=model.manifest.ontology.version,
+        prediction=verdict.prediction,
+        defects=tuple(map(DefectRecord.of, verdict.defects)),
+        probabilities=verdict.probabilities,
+        overall_confidence=verdict.overall_confidence,
+        inference_time_ms=watch.total,
+        timings_ms=watch.laps,
+        recommended_action=verdict.recommended_action,
+        auto_action=verdict.auto_action,
+        route_reason=verdict.route_reason,
+        review_probability=verdict.review_probability,
+        routed_to=verdict.routed_to,
+        image_sha256=part.image_sha256,
+        captured_at=part.captured_at,
+        predicted_at=datetime.now(UTC),
+        production_order_id=part.production_order_id,
+        station_id=settings.station_id,
+        thresholds=model.manifest.thresholds,
+        confidence_threshold=settings.confidence_threshold,
+        image_quality=asdict(seen.quality) if seen.quality else {},
+        camera_fault=seen.fault,
+    )
 
 
 def second_opinion(part: Part, model: LiveModel, probabilities: Array) -> tuple[Array, Measurements]:

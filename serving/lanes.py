@@ -7,6 +7,7 @@ before it keep their time.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,19 @@ HEADROOM = 0.7  # of the deadline: what a part takes varies
 
 
 class Lanes:
-    """Worker threads behind a bounded queue; the methods belong to the event loop's thread."""
+    """Worker threads behind a bounded queue; the methods belong to the event loop's thread.
+
+    Attributes:
+        idle: set while no part is in work or waiting; other threads may wait for it.
+    """
 
     def __init__(self, inspector: Inspector, settings: Settings, lanes: int) -> None:
         self._inspector = inspector
         self._lanes = lanes
         self._places = lanes + settings.service_queue
         self._taken = 0
+        self.idle = threading.Event()
+        self.idle.set()
         self._seconds = 0.0  # that a part takes of a lane, of late
         self._deadline = settings.deadline_ms / 1000
         self._workers = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
@@ -86,6 +93,10 @@ class Lanes:
 
     def _take(self, places: int) -> None:
         self._taken += places
+        if self._taken:
+            self.idle.clear()
+        else:
+            self.idle.set()
         metrics.IN_PROGRESS.set(self._taken)
         metrics.WAITING.set(max(0, self._taken - self._lanes))
 

@@ -78,6 +78,11 @@ MODEL_INFO = Gauge(
 MODEL_REFUSED = Gauge(
     "vqi_model_refused", "1 while the model asked for is refused.", multiprocess_mode="mostrecent"
 )
+SHADOW_PARTS = Counter("vqi_shadow_parts", "Parts that the shadow model has judged.")
+SHADOW_DROPPED = Counter("vqi_shadow_dropped", "Parts that it has not judged, by reason.", ["reason"])
+SHADOW_REFUSED = Gauge(
+    "vqi_shadow_refused", "1 while the shadow model asked for is refused.", multiprocess_mode="mostrecent"
+)
 AUTO_PASS_PAUSED = Gauge(
     "vqi_auto_pass_paused", "1 while no part passes without a person.", multiprocess_mode="mostrecent"
 )
@@ -154,11 +159,12 @@ def count(record: PredictionRecord, laps: Mapping[str, float], cameras: CameraLi
         CAMERA_STEP_SECONDS.labels(step, camera, line).observe(milliseconds / 1000)
 
 
-def tell_model(role: Role, now: str, before: str | None = None) -> None:
+def tell_model(role: Role, now: str | None, before: str | None = None) -> None:
     """Tells which model is loaded in a role, by the beginning of its id."""
     if before is not None:
         MODEL_INFO.labels(role, before[:12]).set(0)  # a label cannot be taken back
-    MODEL_INFO.labels(role, now[:12]).set(1)
+    if now is not None:
+        MODEL_INFO.labels(role, now[:12]).set(1)
 
 
 def exposition() -> bytes:

@@ -19,7 +19,7 @@ from serving import metrics
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 RETRY_SECONDS = 30.0  # a refused bundle may have been repaired, or its store been away
 PACKAGED = Path(__file__).with_name("packaged")  # where a Bento carries its bundle
 
@@ -47,7 +47,8 @@ class ModelFollower(threading.Thread):
     """Keeps `current` and `auto_pass_paused` as the registry says.
 
     A new model is swapped in whole: a part is judged by the old one or the new one. When the new one is
-    refused, or the object store is away, things stay as they are.
+    refused, or the object store is away, things stay as they are. The model that a rollback would bring
+    back stays loaded, so that going back takes no loading.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class ModelFollower(threading.Thread):
         self.auto_pass_paused = False
         self.refusal: Refusal | None = None
         self._current: LiveModel | None = None
+        self._earlier: LiveModel | None = None
+        self._unfit: str | None = None
         self._settings = settings
         self._plan = plan
         self._packaged = packaged
@@ -95,6 +98,7 @@ class ModelFollower(threading.Thread):
         while not self._stopping.wait(POLL_SECONDS):
             try:
                 self.poll()
+                self._stand_by()
             except Exception:
                 # An object store has many ways to be away; this thread must outlive them all.
                 log.exception("cannot follow the model registry; things stay as they are")
@@ -113,22 +117,42 @@ class ModelFollower(threading.Thread):
         refused = self.refusal
         if refused and refused.id == wanted and time.monotonic() - refused.at < RETRY_SECONDS:
             return
+        before = self._current
         try:
-            before, self._current = self._current, start_model(self._load(wanted), self._settings, self._plan)
+            self._current = self._start(wanted)
         except BundleError as error:
             self.refusal = Refusal(wanted, str(error), time.monotonic())
             metrics.MODEL_REFUSED.set(1)
-            serving = self._current.id[:12] if self._current else "no model"
+            serving = before.id[:12] if before else "no model"
             log.error("refused model %s, %s goes on serving: %s", wanted[:12], serving, error)
         else:
             self.refusal = None
+            self._earlier = before
             metrics.MODEL_REFUSED.set(0)
             metrics.tell_model("production", wanted, before.id if before else None)
             log.info("model %s is in production", wanted[:12])
 
-    def _load(self, bundle_id: str) -> Bundle:
+    def _stand_by(self) -> None:
+        """Loads the model that a rollback would bring back, where it is not loaded: after a start."""
+        with self._polling:
+            wanted = self.registry.earlier()
+            if self._current is None or wanted is None or wanted in (self._current.id, self._unfit):
+                return
+            if self._earlier is None or self._earlier.id != wanted:
+                try:
+                    self._earlier = self._start(wanted)
+                except BundleError as error:
+                    self._unfit = wanted
+                    log.error("there is no way back to model %s: %s", wanted[:12], error)
+
+    def _start(self, bundle_id: str) -> LiveModel:
+        if self._earlier is not None and self._earlier.id == bundle_id:
+            return self._earlier
         folder = self._packaged / bundle_id
-        return load_bundle_folder(folder) if folder.is_dir() else load_bundle(self.registry.store, bundle_id)
+        bundle = (
+            load_bundle_folder(folder) if folder.is_dir() else load_bundle(self.registry.store, bundle_id)
+        )
+        return start_model(bundle, self._settings, self._plan)
 
     def _packaged_id(self) -> str | None:
         found = [folder.name for folder in self._packaged.iterdir()] if self._packaged.is_dir() else []
@@ -139,7 +163,8 @@ def start_model(bundle: Bundle, settings: Settings, plan: LanePlan) -> LiveModel
     """Builds the inference session of a checked bundle and warms it up.
 
     Raises:
-        BundleError: ONNX Runtime refuses it, or its classes or outputs are not those of the manifest.
+        BundleError: ONNX Runtime refuses it, or its classes, preprocessing or outputs are not those of
+            the manifest.
         SettingsError: the provider asked for is missing.
     """
     manifest = bundle.manifest
@@ -151,5 +176,6 @@ def start_model(bundle: Bundle, settings: Settings, plan: LanePlan) -> LiveModel
         batch_size=1,
     )
     network.check_classes(manifest.classes)
+    network.check_preprocessing(manifest.preprocessing)
     network.warm_up(manifest.preprocessing.height, manifest.preprocessing.width, len(manifest.classes))
     return LiveModel(bundle.id, manifest, network, bundle.gauge)

@@ -20,7 +20,7 @@ from inspection.errors import OutboxError
 from inspection.judgement import Action
 from inspection.verdict import RouteReason
 from serving.outbox_file import COUNT_UNSENT, UNSENT, OutboxFile
-from serving.records import PredictionRecord, ReviewRecord
+from serving.records import PredictionRecord, ReviewRecord, Role
 
 Kind = Literal["predictions", "reviews"]
 
@@ -70,7 +70,7 @@ class Outbox:
     def add(self, record: PredictionRecord) -> PredictionRecord:
         """Writes a verdict and returns the one that stands: the first for its inspection and role.
 
-        It is on disk when this returns, and it is `record` itself if that is the one.
+        It is on disk when this returns, a shadow's soon after, and it is `record` itself if that is the one.
 
         Raises:
             OutboxError: the disk does not take it, or the outbox has reached its bound.
@@ -89,7 +89,8 @@ class Outbox:
             )
             return str(db.execute(_FIND, values[:2]).fetchone()[0])
 
-        text = self._file.write(insert)
+        # Nobody waits for a shadow's verdict: it may be lost in a power cut, and holds no sync of others up.
+        text = self._file.write(insert, durable=record.role == "production")
         if text is None:
             raise OutboxError(
                 "the outbox has reached its bound: let a person look, and see the service's log"
@@ -97,9 +98,9 @@ class Outbox:
         self.written.set()
         return record if text == written else PredictionRecord.model_validate_json(text)
 
-    def find(self, inspection_id: UUID) -> PredictionRecord | None:
-        """Returns the verdict that counts for an inspection, or None."""
-        rows = self._file.read(_FIND, (str(inspection_id), "production"))
+    def find(self, inspection_id: UUID, role: Role = "production") -> PredictionRecord | None:
+        """Returns the verdict that counts for an inspection, or the shadow's; None without."""
+        rows = self._file.read(_FIND, (str(inspection_id), role))
         return PredictionRecord.model_validate_json(rows[0][0]) if rows else None
 
     def add_review(self, record: ReviewRecord) -> ReviewRecord:

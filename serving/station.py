@@ -25,6 +25,7 @@ from serving.lanes import Lanes
 from serving.metrics import CameraLines
 from serving.models import ModelFollower
 from serving.outbox import Outbox
+from serving.shadow import ShadowLane
 from serving.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Station:
     models: ModelFollower
     cameras: CameraHealth
     lanes: Lanes
+    shadow: ShadowLane
     uploads: Uploads
     forwarder: Forwarder
     lines: CameraLines
@@ -48,6 +50,7 @@ class Station:
     def close(self) -> None:
         """Ends the threads, work in progress first, and closes the outbox."""
         self.lanes.close()
+        self.shadow.stop()
         self.keys.stop()
         self.models.stop()
         self.forwarder.stop()
@@ -69,16 +72,19 @@ def open_station(settings: Settings) -> Station:
         settings.root / "kept", settings.kept_max_bytes, settings.kept_days, waits=outbox.waits_for_person
     )
     plan = choose_lanes(settings)
-    models = ModelFollower(ModelRegistry(open_store(settings.artifacts_url)), settings, plan)
+    store = open_store(settings.artifacts_url)
+    models = ModelFollower(ModelRegistry(store), settings, plan)
     lines = CameraLines(settings.calibration)
     health = camera_health(settings.root / "cameras.json", settings.camera_limits)
     secret = audit_secret(settings.root / "audit.secret")
     inspector = Inspector(models, outbox, kept, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
+    shadow = ShadowLane(ModelRegistry(store), outbox, settings, lanes.idle)
     uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
-    station = Station(settings, keys, outbox, kept, models, health, lanes, uploads, forwarder, lines)
+    station = Station(settings, keys, outbox, kept, models, health, lanes, shadow, uploads, forwarder, lines)
     models.poll()
     models.start()
+    shadow.start()
     keys.start()
     station.forwarder.start()
     return station

@@ -46,11 +46,15 @@ def inspect(
     confidence: float | None = 0.9,
     milliseconds: float = 60,
     review_probability: float | None = 1,
+    model: str = "model",
+    ids: Sequence[str] = (),
 ) -> list[str]:
-    """Inserts `count` predictions, `apart` from each other, and returns their inspection ids."""
-    ids = [str(uuid.uuid4()) for _ in range(count)]
+    """Inserts `count` predictions, or one for each of `ids`, `apart` from each other; returns the ids."""
+    ids = [*ids] or [str(uuid.uuid4()) for _ in range(count)]
     verdict = "FAIL" if action in ("REWORK", "SCRAP") else "PASS"
-    defects = json.dumps([{"class": "BURR", "confidence": 0.9}] if verdict == "FAIL" else [])
+    defects = json.dumps(
+        [{"class": "BURR", "confidence": 0.9, "severity": "minor"}] if verdict == "FAIL" else []
+    )
     with transaction(dsn) as warehouse:
         for number, inspection_id in enumerate(ids):
             warehouse.execute(
@@ -59,11 +63,11 @@ def inspect(
                     inspection_id, role, image_id, camera_id, model_version, ontology_version, prediction,
                     defects, overall_confidence, inference_time_ms, recommended_action, auto_action,
                     review_probability, predicted_at)
-                values (%s, %s, 'image', %s, 'model', '1', %s, %s, %s, %s, %s, %s, %s, %s)
+                values (%s, %s, 'image', %s, %s, '1', %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
                 (
-                    inspection_id, role, camera, verdict, defects, confidence, milliseconds, action, action,
-                    review_probability, at + number * apart,
+                    inspection_id, role, camera, model, verdict, defects, confidence, milliseconds,
+                    action, action, review_probability, at + number * apart,
                 ),
             )  # fmt: skip
     return ids

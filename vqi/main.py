@@ -10,12 +10,27 @@ import typer
 from typer.exceptions import TyperException
 
 from inspection.errors import InspectionError
-from vqi.commands import bench, images, importing, keys, models, ontology, pipeline, plant, reports, services
+from vqi.commands import (
+    bench,
+    images,
+    importing,
+    keys,
+    models,
+    ontology,
+    pipeline,
+    plant,
+    reports,
+    services,
+    shadow,
+    trace,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Visual quality inspection.")
 services.register(app)
 pipeline.register(app)
 models.register(app)
+shadow.register(app)
+trace.register(app)
 images.register(app)
 reports.register(app)
 bench.register(app)

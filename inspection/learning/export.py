@@ -16,7 +16,7 @@ from inspection.imaging import Pixels, Preprocessing, to_tensor
 from inspection.learning.calibration import Calibration
 from inspection.learning.model import DefectNet, pool
 from inspection.learning.results import Parity
-from inspection.runtime import CLASSES, INPUT, OUTPUTS
+from inspection.runtime import CLASSES, INPUT, OUTPUTS, PREPROCESSING
 
 Array = NDArray[np.float32]
 Judge = Callable[[Array], tuple[Array, Array]]
@@ -55,8 +55,8 @@ def export_onnx(model: CalibratedNet, preprocessing: Preprocessing, classes: Seq
 
     Args:
         model: in evaluation mode, on the CPU.
-        preprocessing: gives the size of the input.
-        classes: the outputs in order; the file tells them, so that no bundle can mix them up.
+        preprocessing: gives the size of the input; the file tells it, so that no bundle can mix it up.
+        classes: the outputs in order; likewise.
     """
     example = torch.zeros(2, 3, preprocessing.height, preprocessing.width)
     with warnings.catch_warnings():
@@ -77,6 +77,7 @@ def export_onnx(model: CalibratedNet, preprocessing: Preprocessing, classes: Seq
     assert program is not None  # noqa: S101  # the exporter of dynamo=True returns one
     proto = program.model_proto
     proto.metadata_props.add(key=CLASSES, value=json.dumps(list(classes)))
+    proto.metadata_props.add(key=PREPROCESSING, value=preprocessing.model_dump_json())
     data: bytes = proto.SerializeToString()
     return data
 

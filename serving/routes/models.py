@@ -10,7 +10,6 @@ from inspection.bundle import read_manifest
 from inspection.errors import BundleError, RegistryError
 from inspection.registry import Decision, ModelRegistry
 from serving.guard import READERS, allow
-from serving.models import ModelFollower
 from serving.schemas import DecisionRequest, ModelAnswer, ModelsAnswer
 from serving.station import Station, the_station
 
@@ -29,7 +28,7 @@ def models(station: Here) -> ModelsAnswer:
         production=registry.production(),
         shadow=registry.shadow(),
         auto_pass_paused=registry.auto_pass_paused() is not None,
-        models=tuple(_describe(follower, model) for model in registry.models()),
+        models=tuple(_describe(station, model) for model in registry.models()),
     )
 
 
@@ -72,10 +71,11 @@ def _find(station: Station, model: str) -> str:
         raise HTTPException(404, str(error)) from error
 
 
-def _describe(follower: ModelFollower, model: str) -> ModelAnswer:
-    refused = follower.refusal.reason if follower.refusal and follower.refusal.id == model else None
+def _describe(station: Station, model: str) -> ModelAnswer:
+    registry = station.models.registry
+    refusals = {r.id: r.reason for r in (station.shadow.refusal, station.models.refusal) if r}
     try:
-        manifest = read_manifest(follower.registry.store, model)
+        manifest = read_manifest(registry.store, model)
     except BundleError as error:
         return ModelAnswer(
             id=model,
@@ -89,13 +89,13 @@ def _describe(follower: ModelFollower, model: str) -> ModelAnswer:
         )
     return ModelAnswer(
         id=model,
-        status=_status(follower.registry, model),
+        status=_status(registry, model),
         created_at=manifest.created_at,
         architecture=manifest.architecture,
         ontology_version=manifest.ontology.version,
         classes=manifest.classes,
         gate=manifest.gate,
-        problem=refused,
+        problem=refusals.get(model),
     )
 
 

@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -44,6 +44,7 @@ async def predict(
     request: Request,
     query: Annotated[PartQuery, Query()],
     station: Annotated[Station, Depends(the_station)],
+    background: BackgroundTasks,
     idempotency_key: Annotated[UUID | Absent, Header(description="The inspection_id.")] = None,
 ) -> InspectionAnswer:
     """Judges one image of one part.
@@ -66,7 +67,9 @@ async def predict(
         **metadata.model_dump(),
     )
     with station.lanes.place():
-        return InspectionAnswer.of(await station.lanes.inspect(part))
+        record = await station.lanes.inspect(part)
+    background.add_task(station.shadow.offer, part, record)  # which runs when the answer is out
+    return InspectionAnswer.of(record)
 
 
 def _metadata(told: dict[str, Any], key: UUID | None) -> PartMetadata:

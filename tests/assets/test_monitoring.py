@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -14,9 +15,11 @@ from inspection.alerts import open_alerts
 from inspection.publication import publish
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
+from inspection.shadow_report import report_shadow
 from inspection.store import open_store
 from inspection.warehouse import transaction
 from resources.dbt import dbt_resource
+from tests.inspection.bundles import add_bundle
 from tests.line import inspect, review
 
 # What the marts of the line read of the plant: here nothing but where a camera stands.
@@ -110,3 +113,38 @@ def test_wrong_accepts_pause_auto_pass_until_a_person_resumes(
     again = registry.auto_pass_paused()
     assert again is not None
     assert again.id != pause.id
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_the_shadow_is_compared_and_promoted_only_where_the_rule_may(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, by_rule: bool
+) -> None:
+    easy = {"shadow_hours": 1, "shadow_parts": 10, "shadow_tolerance": 0.2, "promote_by_rule": by_rule}
+    own = settings.model_copy(update=easy)
+    monkeypatch.setattr(monitoring, "get_settings", lambda: own)
+    registry, dsn = ModelRegistry(open_store(settings.artifacts_url)), settings.dsn("warehouse")
+
+    def compare() -> Mapping[str, Any]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize([monitoring.shadow_comparison], instance=instance)
+        (event,) = result.asset_materializations_for_node("shadow_comparison")
+        return event.metadata
+
+    assert compare()["shadow"].value == "none"
+    production, shadow = (add_bundle(registry.store, seed=seed) for seed in (1, 2))
+    registry.approve(production, actor="ada", reason="trial")
+    begun = registry.start_shadow(shadow, actor="ada", reason="trial").at
+    metadata = compare()
+    assert metadata["verdict"].value == "wait"
+    assert "0 parts of 10" in metadata["reasons"].value
+    assert metadata["promoted"].value is False
+
+    judged = inspect(dsn, 40, at=begun + timedelta(seconds=1), model=production)
+    inspect(dsn, ids=judged, at=begun, model=shadow, role="shadow")
+    review(dsn, judged, "PASS", at=begun)
+    in_an_hour = partial(report_shadow, now=begun + timedelta(hours=1))
+    monkeypatch.setattr(monitoring, "report_shadow", in_an_hour)
+    metadata = compare()
+    assert (metadata["verdict"].value, metadata["parts"].value) == ("promote", 40)
+    assert metadata["promoted"].value is by_rule
+    assert registry.production() == (shadow if by_rule else production)

@@ -86,6 +86,24 @@ def test_rollback_to_a_named_model(registry: ModelRegistry, models: list[str]) -
     assert registry.production() == models[0]
 
 
+def test_what_a_rollback_would_bring_back(registry: ModelRegistry, models: list[str]) -> None:
+    assert registry.earlier() is None
+    for model, earlier in zip(models, [None, *models], strict=False):
+        registry.approve(model, **BY)
+        assert registry.earlier() == earlier
+    registry.rollback(**BY)
+    assert registry.earlier() == models[0]
+
+
+def test_a_decision_keeps_what_it_rests_on(registry: ModelRegistry, models: list[str]) -> None:
+    begun = registry.start_shadow(models[0], **BY)
+    assert registry.shadow_begun() == begun
+    assert begun.evidence is None
+    registry.approve(models[0], **BY, evidence="abc")
+    assert registry.history()[-1].evidence == "abc"
+    assert registry.shadow_begun() is None
+
+
 def test_shadow_runs_until_a_model_is_approved(registry: ModelRegistry, models: list[str]) -> None:
     registry.approve(models[0], **BY)
     registry.start_shadow(models[1], **BY)

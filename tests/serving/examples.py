@@ -38,8 +38,16 @@ METADATA = {
 JPEG, PNG = {"Content-Type": "image/jpeg"}, {"Content-Type": "image/png"}
 
 
-def tiny_model(classes: int = 5, gain: float = 20.0, told: Sequence[str] | None = None) -> bytes:
-    """Returns ``model.onnx``, which tells the classes `told`, or none."""
+TINY = Preprocessing(height=SIZE, width=SIZE, mean=(0, 0, 0), std=(1, 1, 1))
+
+
+def tiny_model(
+    classes: int = 5,
+    gain: float = 20.0,
+    told: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> bytes:
+    """Returns ``model.onnx``, which tells the classes `told` and the preprocessing, or none."""
     weights = np.zeros((classes, 3, 1, 1), np.float32)
     for known in range(min(3, classes)):
         weights[known, :, 0, 0] = -gain / 2
@@ -70,6 +78,8 @@ def tiny_model(classes: int = 5, gain: float = 20.0, told: Sequence[str] | None 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     if told is not None:
         model.metadata_props.add(key="classes", value=json.dumps(list(told)))
+    if preprocessing is not None:
+        model.metadata_props.add(key="preprocessing", value=preprocessing.model_dump_json())
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
@@ -82,7 +92,7 @@ def manifest(ontology: Ontology | None = None, **changes: object) -> BundleManif
         "thresholds": dict.fromkeys(ontology.defect_ids, 0.5),
         "temperature": dict.fromkeys(ontology.defect_ids, 1.0),
         "offset": dict.fromkeys(ontology.defect_ids, 0.0),
-        "preprocessing": Preprocessing(height=SIZE, width=SIZE, mean=(0, 0, 0), std=(1, 1, 1)),
+        "preprocessing": TINY,
         "metrics": {},
         "gate": {"verdict": "passed"},
         "profile": "test",

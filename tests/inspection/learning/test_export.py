@@ -72,6 +72,13 @@ def test_the_file_tells_its_classes(exported: OnnxModel) -> None:
             exported.check_classes(other)
 
 
+def test_the_file_tells_its_preprocessing(exported: OnnxModel) -> None:
+    exported.check_preprocessing(FRAME)
+    for name, other in (("width", 32), ("crop", "part"), ("std", (1.0, 1.0, 1.0))):
+        with pytest.raises(BundleError, match=f"another preprocessing than the bundle: {name}"):
+            exported.check_preprocessing(FRAME.model_copy(update={name: other}))
+
+
 def test_another_architecture_is_exported_too() -> None:
     torch.manual_seed(0)
     other = DefectNet(ModelProfile(architecture="resnet10t"), classes=2)

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from inspection.errors import BundleError
 from inspection.learning.calibration import Calibration
 from inspection.learning.data import Example
 from inspection.learning.export import CalibratedNet, compare, export_onnx
@@ -40,6 +41,8 @@ def test_a_variant_is_smaller_and_gives_nearly_the_same(
     weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
     dequantised = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     OnnxModel(variant).check_classes(CLASSES)
+    with pytest.raises(BundleError, match="height 64"):
+        OnnxModel(variant).check_preprocessing(FRAME.model_copy(update={"height": 32}))
     assert {weights[dequantised.get(name, name)] for name in convolutions} == {TYPES[precision]}
 
 
