@@ -104,7 +104,9 @@ def build_words(settings: Settings) -> list[str]:
     digest = project_digest()
     # The same for every build, as dbt reads the project anew when its variables are others.
     floor = load_profile(settings.profile).training.minimum_per_class
-    words = ["--vars", json.dumps({"code": digest, "minimum_per_class": floor})]
+    window = settings.part_window_seconds
+    told = {"code": digest, "minimum_per_class": floor, "part_window_seconds": window}
+    words = ["--vars", json.dumps(told)]
     dsn = settings.dsn("warehouse")
     ensure_warehouse(dsn)
     with transaction(dsn) as warehouse:

@@ -74,7 +74,8 @@ def test_models_that_other_code_built_are_refreshed_in_full(settings: Settings) 
             )
 
     floor = load_profile(settings.profile).training.minimum_per_class
-    words = ["--vars", json.dumps({"code": project_digest(), "minimum_per_class": floor})]
+    told = {"code": project_digest(), "minimum_per_class": floor, "part_window_seconds": 600.0}
+    words = ["--vars", json.dumps(told)]
     assert build_words(settings) == [*words, "--full-refresh"], "nothing is known of what there is"
     build_by(project_digest())
     assert build_words(settings) == words
