@@ -14,6 +14,7 @@
     ├── InsufficientDataError  too little evidence to train, calibrate or judge
     ├── CheckFailedError       a check on data or a model says no, and stops what follows
     ├── OverloadError          no capacity, or no model, to judge a part just now
+    ├── OutboxError            verdicts cannot be written down on this machine just now
     ├── DuplicateError         an inspection id used again for another image
     └── ServiceError           a managed process or database that does not answer
 
@@ -83,6 +84,10 @@ class CheckFailedError(InspectionError):
 
 class OverloadError(InspectionError):
     """No capacity, or no model, to judge a part just now: try again, or let a person look."""
+
+
+class OutboxError(InspectionError):
+    """The outbox is damaged, or its disk does not take what it should hold: let a person look."""
 
 
 class DuplicateError(InspectionError):

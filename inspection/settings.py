@@ -90,6 +90,8 @@ class Settings(BaseSettings):
         camera_limits: when a camera is not believed; as JSON in the environment, what it leaves out keeps
             its default.
         station_id: name of this service in its records.
+        outbox_max_bytes: of the file of verdicts and reviews; near it, and without anything left to remove,
+            every part goes to a person, and beyond it the service answers 503.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
         shadow_hours: how long a shadow runs before it may be promoted, and how far back it is compared.
         shadow_parts: that both models must have judged by then.
@@ -139,6 +141,7 @@ class Settings(BaseSettings):
     camera_limits: CameraLimits = CameraLimits()
     station_id: str = Field(default_factory=platform.node)
     audit_share: float = Field(default=0.05, gt=0, le=1)
+    outbox_max_bytes: int = Field(default=2 * 2**30, ge=16 * 2**20)
 
     shadow_hours: float = Field(default=48, gt=0)
     shadow_parts: int = Field(default=1000, ge=1)

@@ -21,6 +21,7 @@ class RouteReason(StrEnum):
     AUTO_PASS_PAUSED = "auto_pass_paused"  # noqa: S105
     AUDIT = "audit"
     DEADLINE = "deadline"
+    OUTBOX_FULL = "outbox_full"
 
 
 DESTINATIONS = {
@@ -40,11 +41,13 @@ class RoutingRules:
         audit_share: share of the automatically accepted and rejected parts that a person looks at
             all the same; 0 to 1.
         auto_pass_paused: no part is accepted without a person.
+        outbox_full: no part is decided without a person: soon no verdict can be written down.
     """
 
     confidence_threshold: float = 0.8
     audit_share: float = 0.05
     auto_pass_paused: bool = False
+    outbox_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def _reason(judgement: Judgement, rules: RoutingRules, fault: CameraFault | None
         return RouteReason.CAMERA_HEALTH
     if judgement.overall_confidence < rules.confidence_threshold:
         return RouteReason.LOW_CONFIDENCE
+    if rules.outbox_full:
+        return RouteReason.OUTBOX_FULL
     if rules.auto_pass_paused and judgement.recommended_action is Action.ACCEPT:
         return RouteReason.AUTO_PASS_PAUSED
     return None

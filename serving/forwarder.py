@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import execute_values
 
-from inspection.errors import SettingsError
+from inspection.errors import OutboxError, SettingsError
 from inspection.settings import Settings
 from serving import metrics
 from serving.outbox import Kind, Outbox, Unsent
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between attempts while the warehouse is away
+AWAY = (psycopg2.Error, SettingsError, OutboxError)
+POISON = (psycopg2.DataError, psycopg2.IntegrityError, ValueError)
 COLUMNS: dict[Kind, list[str]] = {
     "predictions": list(PredictionRecord.model_fields),
     "reviews": list(ReviewRecord.model_fields),
@@ -39,6 +41,7 @@ class Forwarder(threading.Thread):
         super().__init__(name="forwarder", daemon=True)
         self._outbox = outbox
         self._settings = settings
+        self._pause = FIRST_PAUSE
         self._stopping = threading.Event()
 
     def stop(self, timeout: float = 10) -> None:
@@ -49,30 +52,42 @@ class Forwarder(threading.Thread):
 
     def run(self) -> None:
         """Connects, sends, and begins again after a growing pause when the warehouse goes away."""
-        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
-                with closing(
-                    psycopg2.connect(self._settings.dsn("warehouse"), connect_timeout=5)
-                ) as warehouse:
-                    if pause > FIRST_PAUSE:
-                        log.info("the warehouse is back")
-                    pause = FIRST_PAUSE
-                    self._send_all(warehouse)
-            except (psycopg2.Error, SettingsError) as error:
-                reason = str(error).strip().splitlines()[0]
-                log.warning("records wait in the outbox, next attempt in %.1f s: %s", pause, reason)
                 metrics.OUTBOX_UNSENT.set(self._outbox.count_unsent())
-                self._stopping.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                with closing(_connect(self._settings.dsn("warehouse"))) as warehouse:
+                    self._send_all(warehouse)
+            except AWAY as error:
+                reason = str(error).strip().splitlines()[0]
+                log.warning("records wait in the outbox, next attempt in %.1f s: %s", self._pause, reason)
+            except Exception:
+                # This thread must outlive whatever there is: without it the outbox fills.
+                log.exception("records wait in the outbox, next attempt in %.1f s", self._pause)
+            self._stopping.wait(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _send_all(self, warehouse: Connection) -> None:
         while not self._stopping.is_set():
             self._outbox.written.clear()
             sent = sum(send_batch(self._outbox, warehouse, kind) for kind in COLUMNS)
+            if self._pause > FIRST_PAUSE and sent:
+                log.info("the warehouse is back")
+                self._pause = FIRST_PAUSE
             metrics.OUTBOX_UNSENT.set(self._outbox.count_unsent())
             if sent == 0:
                 self._outbox.written.wait()
+
+
+def _connect(dsn: str) -> Connection:
+    return psycopg2.connect(
+        dsn,
+        connect_timeout=5,
+        # A warehouse that has vanished from the network is noticed in seconds, not in a quarter of an hour.
+        keepalives_idle=5,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=15_000,
+    )
 
 
 def send_batch(outbox: Outbox, warehouse: Connection, kind: Kind) -> int:
@@ -90,7 +105,7 @@ def send_batch(outbox: Outbox, warehouse: Connection, kind: Kind) -> int:
     try:
         _insert(warehouse, kind, batch)
         _mark_sent(outbox, kind, batch)
-    except (psycopg2.DataError, psycopg2.IntegrityError):
+    except POISON:
         for unsent in batch:
             _send_one(outbox, warehouse, kind, unsent)
     return len(batch)
@@ -99,7 +114,7 @@ def send_batch(outbox: Outbox, warehouse: Connection, kind: Kind) -> int:
 def _send_one(outbox: Outbox, warehouse: Connection, kind: Kind, unsent: Unsent) -> None:
     try:
         _insert(warehouse, kind, [unsent])
-    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+    except POISON as error:
         reason = str(error).strip().splitlines()[0]
         log.error("the warehouse refuses a record of %s for good: %s: %s", kind, reason, unsent.record)
         metrics.OUTBOX_REFUSED.inc()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -86,10 +86,10 @@ class Guard:
         return Caller(key.name, key.role)
 
 
-def allow(*roles: KeyRole) -> Callable[[Request], str]:
+def allow(*roles: KeyRole) -> Callable[[Request], Awaitable[str]]:
     """Returns a dependency that lets these roles pass and gives the name of who asks."""
 
-    def authorised(request: Request) -> str:
+    async def authorised(request: Request) -> str:
         caller: Caller = request.state.caller
         if caller.role is not None and caller.role not in roles:
             raise HTTPException(

@@ -111,6 +111,7 @@ class Inspector:
             ImageError: the bytes are no usable image.
             DuplicateError: the inspection was answered before, for another image.
             OverloadError: no model is in production.
+            OutboxError: the verdict cannot be written down.
         """
         watch = Stopwatch(part.received)
         watch.lap("wait")
@@ -130,6 +131,7 @@ class Inspector:
         Raises:
             DuplicateError: the inspection was answered before, for another image.
             OverloadError: no model is in production.
+            OutboxError: the verdict cannot be written down.
         """
         watch = Stopwatch(part.received)
         watch.lap("wait")
@@ -160,6 +162,7 @@ class Inspector:
             confidence_threshold=self._settings.confidence_threshold,
             audit_share=self._settings.audit_share,
             auto_pass_paused=self._models.auto_pass_paused,
+            outbox_full=self._outbox.full,
         )
         draw = audit_draw(str(part.inspection_id), self._audit_secret)
         verdict = decide(judgement, rules, fault=fault, draw=draw)

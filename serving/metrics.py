@@ -55,6 +55,15 @@ OUTBOX_UNSENT = Gauge(
     "vqi_outbox_unsent", "Records that the warehouse does not have yet.", multiprocess_mode="mostrecent"
 )
 OUTBOX_SENT = Counter("vqi_outbox_sent", "Records that the warehouse has taken.")
+OUTBOX_FULL = Gauge(
+    "vqi_outbox_full",
+    "1 while the outbox has so little room that every part goes to a person.",
+    multiprocess_mode="mostrecent",
+)
+OUTBOX_FAILED_WRITES = Counter(
+    "vqi_outbox_failed_writes",
+    "Writes that the outbox could not take, at its bound or at its disk's; a part then gets no verdict.",
+)
 OUTBOX_REFUSED = Counter("vqi_outbox_refused", "Records that the warehouse will never take.")
 MODEL_INFO = Gauge(
     "vqi_model_info",

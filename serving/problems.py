@@ -18,6 +18,7 @@ from inspection.errors import (
     ImageTooLargeError,
     InspectionError,
     NotAnImageError,
+    OutboxError,
     OverloadError,
     RegistryError,
     UnsupportedImageError,
@@ -34,11 +35,13 @@ STATUS: dict[type[InspectionError], int] = {
     ImageTooLargeError: 413,
     UnsupportedImageError: 415,
     OverloadError: 503,
+    OutboxError: 503,
 }
 HEADERS: dict[type[InspectionError], dict[str, str]] = {
     # What is left of the body is not read, so the connection cannot be used again.
     ImageTooLargeError: {"Connection": "close"},
     OverloadError: {"Retry-After": "1"},
+    OutboxError: {"Retry-After": "10"},  # room is made by people, not within a second
 }
 _SCHEMA = {
     "type": "object",

@@ -12,6 +12,7 @@ import bentoml
 import click
 import uvicorn.config
 
+from inspection.errors import OutboxError
 from inspection.settings import get_settings
 from serving.api import create_app
 from serving.guard import Guard, check_host
@@ -19,7 +20,7 @@ from serving.headers import AnswerHeaders
 from serving.keys import load_keys
 from serving.problems import ProblemMiddleware
 from serving.process import check_certificate, end_with_parent
-from serving.station import open_station
+from serving.station import open_outbox, open_station
 
 uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:BoundedProtocol"  # BentoML offers no option
 app = create_app()
@@ -60,6 +61,15 @@ class InspectionService:
             asked.get("host") or settings.host, load_keys(settings.keys_file, required=settings.has_keys)
         )
         check_certificate(settings, asked.get("ssl_certfile"))
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check_outbox() -> None:
+        """Ends at once when the outbox cannot be used: the worker would be started again and again."""
+        try:
+            open_outbox(get_settings()).close()
+        except OutboxError as error:
+            raise click.ClickException(str(error)) from error
 
     def __is_ready__(self) -> bool:
         return self.station.models.ready

@@ -131,6 +131,9 @@ class ShadowLane(threading.Thread):
         metrics.tell_model("shadow", self.model.id if self.model else None, before)
 
     def _look(self, shown: Shown, model: LiveModel) -> None:
+        if self._outbox.full:  # what room is left is production's
+            metrics.SHADOW_DROPPED.labels("outbox_full").inc()
+            return
         try:
             self._wait_for_quiet()
             watch = Stopwatch(self._clock(), self._clock)

@@ -60,11 +60,12 @@ def open_station(settings: Settings) -> Station:
 
     Raises:
         SettingsError: a setting makes no sense on this machine.
+        OutboxError: the outbox is damaged, or its disk does not let it be used.
     """
     keys = KeyFollower(settings)
     if keys.keyring.keys is None:
         log.warning("no API keys are set up (`vqi keys create`): only this machine is answered")
-    outbox = Outbox(settings.root / "outbox.sqlite")
+    outbox = open_outbox(settings)
     plan = choose_lanes(settings)
     store = open_store(settings.artifacts_url)
     models = ModelFollower(ModelRegistry(store), settings, plan)
@@ -82,6 +83,15 @@ def open_station(settings: Settings) -> Station:
     keys.start()
     station.forwarder.start()
     return station
+
+
+def open_outbox(settings: Settings) -> Outbox:
+    """Opens the outbox of a home.
+
+    Raises:
+        OutboxError: as `Outbox`.
+    """
+    return Outbox(settings.root / "outbox.sqlite", settings.outbox_max_bytes)
 
 
 def camera_health(file: Path, limits: CameraLimits) -> CameraHealth:
@@ -128,7 +138,7 @@ def audit_secret(path: Path) -> bytes:
     return bytes.fromhex(path.read_text(encoding="ascii").strip())
 
 
-def the_station(request: Request) -> Station:
-    """Returns the station behind a request; a dependency of the routes."""
+async def the_station(request: Request) -> Station:
+    """Returns the station behind a request; a dependency of the routes, asynchronous to need no thread."""
     station: Station = request.app.state.station
     return station

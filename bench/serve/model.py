@@ -21,8 +21,10 @@ LARGE = (4096, 3072)
 PHOTOGRAPHS = 6
 
 
-def store_model(settings: Settings, seed: int = SEED, threshold: float = 0.5) -> str:
-    """Packs an EfficientNet-B4 at 380 pixels; returns its id.
+def store_model(
+    settings: Settings, seed: int = SEED, threshold: float = 0.5, profile: str = "production"
+) -> str:
+    """Packs a profile's network with random weights, an EfficientNet-B4 at 380 pixels; returns its id.
 
     Its thresholds may be anything: what it says of a part means nothing.
     """
@@ -32,22 +34,22 @@ def store_model(settings: Settings, seed: int = SEED, threshold: float = 0.5) ->
     from inspection.learning.export import CalibratedNet, export_onnx
     from inspection.learning.model import untrained
 
-    profile, ontology = load_profile("production"), load_ontology(DEFAULT_ONTOLOGY)
+    chosen, ontology = load_profile(profile), load_ontology(DEFAULT_ONTOLOGY)
     classes = ontology.defect_ids
     torch.manual_seed(seed)
-    network = untrained(profile.model, len(classes))
+    network = untrained(chosen.model, len(classes))
     calibration = Calibration(slopes=(1.0,) * len(classes), offsets=(0.0,) * len(classes))
-    model = export_onnx(CalibratedNet(network, calibration), profile.preprocessing, classes)
+    model = export_onnx(CalibratedNet(network, calibration), chosen.preprocessing, classes)
     manifest = BundleManifest(
         classes=classes,
         thresholds=dict.fromkeys(classes, threshold),
         temperature=dict.fromkeys(classes, 1.0),
         offset=dict.fromkeys(classes, 0.0),
-        preprocessing=profile.preprocessing,
+        preprocessing=chosen.preprocessing,
         metrics={},
         gate={"verdict": "insufficient_evidence"},
-        profile=profile.name,
-        architecture=profile.model.architecture,
+        profile=chosen.name,
+        architecture=chosen.model.architecture,
         data_fingerprint="none",
         split_release="none",
         code_revision="none",

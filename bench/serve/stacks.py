@@ -100,7 +100,7 @@ def our_service(settings: Settings, plan: LanePlan, **changes: object) -> Iterat
     keys = settings.root / "bench-keys.json"
     keys.unlink(missing_ok=True)
     secret = create_key(keys, "bench", "line")
-    own = settings.model_copy(update={"service_port": _free_port()})
+    own = settings.model_copy(update={"service_port": free_port()})
     told: dict[str, object] = {
         **serve_environment(own),
         "VQI_API_KEYS": keys,
@@ -124,7 +124,7 @@ def peer(name: str, folder: Path, bundle: Path, threads: int) -> Iterator[Stack]
     (folder / "bundle").mkdir(parents=True)
     (folder / "bundle" / bundle.name).symlink_to(bundle)
     (folder / "threads").write_text(str(threads), encoding="ascii")
-    port = _free_port()
+    port = free_port()
     variables = [f"PYTHONPATH={REPOSITORY}", f"BENTOML_HOME={folder}", "BENTOML_DO_NOT_TRACK=True"]
     variables += ["RAY_AUTH_MODE=disabled", "RAY_USAGE_STATS_ENABLED=0"]
     if ":" in PEERS[name]:
@@ -160,7 +160,8 @@ def _form(image: bytes) -> bytes:
     return head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

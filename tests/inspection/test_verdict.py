@@ -14,6 +14,7 @@ DEFECT = Defect("ANY", 0.9, "minor", BoundingBox(0, 0, 1, 1), 1.0)
 HUMAN = Action.HUMAN_INSPECTION
 GONE = CameraFault.NO_PART
 PAUSED = {"auto_pass_paused": True}
+FULL = {"outbox_full": True}
 
 
 def judgement(action: Action, confidence: float) -> Judgement:
@@ -34,6 +35,10 @@ CASES = [
     ("no part, unsure, paused", Action.ACCEPT, 0.1, PAUSED, GONE, 0.0, HUMAN, HUMAN, "camera_health", 1),
     ("paused", Action.ACCEPT, 0.99, PAUSED, None, 0.5, HUMAN, HUMAN, "auto_pass_paused", 1),
     ("paused and unsure", Action.ACCEPT, 0.5, PAUSED, None, 0.5, HUMAN, HUMAN, "low_confidence", 1),
+    ("full", Action.ACCEPT, 0.99, FULL, None, 0.5, HUMAN, HUMAN, "outbox_full", 1),
+    ("full holds rejects too", Action.SCRAP, 0.99, FULL, None, 0.5, HUMAN, HUMAN, "outbox_full", 1),
+    ("full and paused", Action.ACCEPT, 0.99, PAUSED | FULL, None, 0.5, HUMAN, HUMAN, "outbox_full", 1),
+    ("full and unsure", Action.ACCEPT, 0.5, FULL, None, 0.5, HUMAN, HUMAN, "low_confidence", 1),
     ("paused lets rejects go", Action.SCRAP, 0.99, PAUSED, None, 0.5, Action.SCRAP, Action.SCRAP, None, 0.05),
     ("audit of an accept", Action.ACCEPT, 0.9, {}, None, 0.04, HUMAN, Action.ACCEPT, "audit", 0.05),
     ("audit of a reject", Action.REWORK, 0.9, {}, None, 0.0, HUMAN, Action.REWORK, "audit", 0.05),

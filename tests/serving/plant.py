@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg2
 
 from inspection.registry import ModelRegistry
@@ -63,8 +64,10 @@ class Service:
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Ends the server and its worker at once."""
-        with suppress(ProcessLookupError):  # gone already
-            os.killpg(self.process.pid, number)
+        with suppress(psutil.NoSuchProcess):  # gone already
+            server = psutil.Process(self.process.pid)
+            for process in (server, *server.children(recursive=True)):  # the worker has a session of its own
+                process.send_signal(number)
         self.process.wait(timeout=30)
 
     def log(self) -> str:

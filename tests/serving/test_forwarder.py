@@ -68,7 +68,7 @@ def test_a_batch_sent_twice_is_stored_once(outbox: Outbox, settings: Settings) -
         outbox.add(prediction(number))
     with closing(psycopg2.connect(settings.dsn("warehouse"))) as warehouse:
         send_batch(outbox, warehouse, "predictions")
-        outbox._db.execute("update predictions set sent_at = null")  # killed before it could be marked
+        outbox._file.db.execute("update predictions set sent_at = null")  # killed before it could be marked
         outbox.add(prediction(3))
         assert send_batch(outbox, warehouse, "predictions") == 4
     assert rows(settings, "select count(*) from inference.predictions") == [(4,)]
@@ -79,7 +79,7 @@ def test_a_record_that_the_warehouse_refuses_does_not_stop_the_others(
 ) -> None:
     for number in range(3):
         outbox.add(prediction(number))
-    outbox._db.execute(
+    outbox._file.db.execute(
         "update predictions set record = replace(record, 'PASS', 'NONSENSE') where sequence = 2"
     )
     with closing(psycopg2.connect(settings.dsn("warehouse"))) as warehouse:
@@ -87,6 +87,50 @@ def test_a_record_that_the_warehouse_refuses_does_not_stop_the_others(
         assert send_batch(outbox, warehouse, "predictions") == 0
     assert rows(settings, "select image_id from inference.predictions order by 1") == [("img-0",), ("img-2",)]
     assert "refuses a record" in caplog.text
+
+
+def test_a_record_that_does_not_parse_does_not_stop_the_others(outbox: Outbox, settings: Settings) -> None:
+    for number in range(3):
+        outbox.add(prediction(number))
+    outbox._file.db.execute("update predictions set record = '{' where sequence = 2")
+    with closing(psycopg2.connect(settings.dsn("warehouse"))) as warehouse:
+        assert send_batch(outbox, warehouse, "predictions") == 3
+    assert rows(settings, "select image_id from inference.predictions order by 1") == [("img-0",), ("img-2",)]
+    assert outbox.count_unsent() == 0
+
+
+def test_it_outlives_what_nobody_thought_of(
+    outbox: Outbox,
+    settings: Settings,
+    until: Callable[[Callable[[], bool]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Outbox, "unsent", lambda *_: 1 / 0)
+        outbox.add(prediction(1))
+        forwarder = Forwarder(outbox, settings)
+        forwarder.start()
+        until(lambda: "ZeroDivisionError" in caplog.text)
+    until(lambda: outbox.count_unsent() == 0)
+    forwarder.stop()
+
+
+def test_it_waits_for_an_outbox_whose_disk_fails(
+    outbox: Outbox,
+    settings: Settings,
+    until: Callable[[Callable[[], bool]], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outbox.add(prediction(1))
+    outbox._file.db.execute("pragma query_only = on")  # as on a disk that has become read-only
+    forwarder = Forwarder(outbox, settings)
+    forwarder.start()
+    until(lambda: "the outbox cannot be written" in caplog.text)
+    outbox._file.db.execute("pragma query_only = off")
+    until(lambda: outbox.count_unsent() == 0)
+    forwarder.stop()
+    assert rows(settings, "select count(*) from inference.predictions") == [(1,)]
 
 
 def test_it_forwards_what_comes_and_ends_when_told(

@@ -91,8 +91,8 @@ def test_what_is_written_is_there_after_opening_again(tmp_path: Path) -> None:
     first.add(prediction(1))
     again = Outbox(path)  # while the first still holds the file, as after a crash of the machine
     assert again.find(uuid.UUID(int=1)) is not None
-    assert again._db.execute("pragma synchronous").fetchone() == (2,)  # full
-    assert again._db.execute("pragma journal_mode").fetchone() == ("wal",)
+    assert again._file.db.execute("pragma synchronous").fetchone() == (2,)  # full
+    assert again._file.db.execute("pragma journal_mode").fetchone() == ("wal",)
     first.close()
     again.close()
 

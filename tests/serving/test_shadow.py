@@ -18,6 +18,7 @@ from inspection.store import open_store
 from inspection.warehouse import transaction
 from serving import shadow
 from serving.lanes import Lanes
+from serving.outbox import Outbox
 from serving.shadow import QUEUE
 from serving.station import Station, open_station
 from tests.serving.conftest import Client, connect
@@ -214,6 +215,16 @@ def test_it_lets_go_between_its_steps(
     beside = station.outbox.find(uuid.UUID(inspection), "shadow")
     assert beside is not None
     assert beside.inference_time_ms < 300  # the waiting does not count
+
+
+def test_the_last_room_of_the_outbox_is_left_to_production(
+    client: Client, station: Station, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dropped("outbox_full")
+    monkeypatch.setattr(Outbox, "full", property(lambda _: True))
+    inspection = predict(client)
+    until(lambda: dropped("outbox_full") == before + 1)
+    assert not judged(station, inspection)
 
 
 def test_a_part_past_its_deadline_is_not_compared(

@@ -8,14 +8,17 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Self
 
 import httpx
 import pytest
 
+from serving.forwarder import Forwarder
 from serving.outbox import Outbox
 from tests.serving.examples import GOOD, METADATA, PNG, ROUTE, SCRATCHED
 from tests.serving.plant import Plant
+from tests.serving.test_outbox import prediction
 
 pytestmark = pytest.mark.slow
 
@@ -128,6 +131,28 @@ def test_the_service_is_killed_during_a_replay(
     assert set(replay.answers) == set(replay.keys)
     outbox = Outbox(plant.settings.root / "outbox.sqlite")
     until(lambda: outbox.count_unsent() == 0)
+    outbox.close()
+
+
+def test_thousands_wait_for_the_database(
+    plant: Plant, tmp_path: Path, until: Callable[[Callable[[], bool]], None]
+) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    forwarder = Forwarder(outbox, plant.settings)
+    records = [prediction(uuid.uuid4().int) for _ in range(3000)]
+    keys = [str(record.inspection_id) for record in records]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(outbox.add, records[:500]))
+        forwarder.start()
+        until(lambda: outbox.count_unsent() == 0)
+        plant.stop_database(signal.SIGKILL)
+        list(pool.map(outbox.add, records[500:2500]))
+        assert outbox.count_unsent() == 2000
+        plant.start_database()
+        list(pool.map(outbox.add, records[2500:]))
+    until(lambda: outbox.count_unsent() == 0)
+    assert len(plant.stored(keys)) == 3000  # which sees to it that each is there once
+    forwarder.stop()
     outbox.close()
 
 
