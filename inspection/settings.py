@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         camera_limits: when a camera is not believed; as JSON in the environment, what it leaves out keeps
             its default.
         station_id: name of this service in its records.
+        kept_max_bytes: of the images that are kept of parts for people; those that people have decided on
+            make room, and when the others fill it, images are not kept.
+        kept_days: after which the image of a decided part is removed.
+        part_window_seconds: verdicts on one part serial belong together unless there is a longer gap between
+            them.
         outbox_max_bytes: of the file of verdicts and reviews; near it, and without anything left to remove,
             every part goes to a person, and beyond it the service answers 503.
         audit_share: share of automatically accepted and rejected parts that a person looks at.
@@ -141,6 +146,9 @@ class Settings(BaseSettings):
     camera_limits: CameraLimits = CameraLimits()
     station_id: str = Field(default_factory=platform.node)
     audit_share: float = Field(default=0.05, gt=0, le=1)
+    kept_max_bytes: int = Field(default=8 * 2**30, ge=0)
+    kept_days: float = Field(default=30, ge=0)
+    part_window_seconds: float = Field(default=600, gt=0)
     outbox_max_bytes: int = Field(default=2 * 2**30, ge=16 * 2**20)
 
     shadow_hours: float = Field(default=48, gt=0)

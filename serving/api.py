@@ -11,14 +11,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from serving import metrics
 from serving.problems import RESPONSES, handle_problems
-from serving.routes import cameras, inspections, models, predict
+from serving.routes import cameras, images, inspections, models, parts, predict, queue
 
 PAGES = Path(__file__).with_name("pages")
 ABOUT = """Gives each part PASS or FAIL, its defects with boxes and severity, and a place to go.
 
 | role | may |
 | --- | --- |
-| `line` | post images |
+| `line` | post images, ask for the verdict on a whole part |
 | `inspector` | read the queue, decide on parts |
 | `engineer` | list, approve and roll back models, resume auto-pass |
 | `viewer` | read |
@@ -45,7 +45,8 @@ def create_app() -> FastAPI:
     handle_problems(app)
     app.add_middleware(metrics.RequestTimer, path=predict.PATH)
     app.include_router(predict.router, tags=["line"])
-    app.include_router(inspections.router, tags=["inspectors"], max_body_size=MAX_JSON)
+    for routes in (queue, inspections, images, parts):
+        app.include_router(routes.router, tags=["inspectors"], max_body_size=MAX_JSON)
     app.include_router(models.router, tags=["engineers"], max_body_size=MAX_JSON)
     app.include_router(cameras.router, tags=["engineers"], max_body_size=MAX_JSON)
 

@@ -100,6 +100,12 @@ def allow(*roles: KeyRole) -> Callable[[Request], Awaitable[str]]:
     return authorised
 
 
+async def is_inspector(request: Request) -> bool:
+    """Tells whether an inspector asks, who must not learn what an audited part was judged; a dependency."""
+    caller: Caller = request.state.caller
+    return caller.role == "inspector"
+
+
 def check_host(host: str, keyring: Keyring) -> None:
     """Refuses an open door without a lock.
 

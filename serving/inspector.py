@@ -14,13 +14,15 @@ from inspection.camera_health import CameraFault, CameraHealth
 from inspection.errors import DuplicateError
 from inspection.gauge.gauge import combined
 from inspection.gauge.reading import Measurements
+from inspection.heatmap import Activations
 from inspection.image_quality import ImageQuality, measure_quality
 from inspection.imaging import load_frame, to_tensor
-from inspection.judgement import judge
+from inspection.judgement import Action, judge
 from inspection.runtime import Array
 from inspection.settings import Settings
 from inspection.verdict import RouteReason, RoutingRules, Verdict, audit_draw, decide, unjudged
 from serving import metrics
+from serving.kept import KeptImages
 from serving.models import LiveModel, ModelFollower
 from serving.outbox import Outbox
 from serving.records import DefectRecord, PredictionRecord, Role
@@ -53,6 +55,7 @@ class Seen:
     verdict: Verdict
     quality: ImageQuality | None = None
     fault: CameraFault | None = None
+    activations: Activations | None = None
 
 
 class Stopwatch:
@@ -88,6 +91,7 @@ class Inspector:
         self,
         models: ModelFollower,
         outbox: Outbox,
+        kept: KeptImages,
         settings: Settings,
         audit_secret: bytes,
         cameras: metrics.CameraLines,
@@ -95,6 +99,7 @@ class Inspector:
     ) -> None:
         self._models = models
         self._outbox = outbox
+        self._kept = kept
         self._settings = settings
         self._audit_secret = audit_secret
         self._cameras = cameras
@@ -116,7 +121,8 @@ class Inspector:
         watch = Stopwatch(part.received)
         watch.lap("wait")
         if (earlier := self._outbox.find(part.inspection_id)) is not None:
-            return _same_image(earlier, part)
+            self._keep(_same_image(earlier, part), part)
+            return earlier
         model = self._models.current
         watch.lap("look_up")
         with self._working():
@@ -167,7 +173,7 @@ class Inspector:
         draw = audit_draw(str(part.inspection_id), self._audit_secret)
         verdict = decide(judgement, rules, fault=fault, draw=draw)
         watch.lap("decide")
-        return Seen(verdict, quality, fault)
+        return Seen(verdict, quality, fault, Activations(model.manifest.classes, maps[0], frame.window))
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -182,10 +188,20 @@ class Inspector:
     def _store(self, part: Part, model: LiveModel, seen: Seen, watch: Stopwatch) -> PredictionRecord:
         record = to_record(part, model, seen, watch, self._settings)
         standing = self._outbox.add(record)
+        watch.lap("store")
+        if self._keep(_same_image(standing, part), part, seen.activations):
+            watch.lap("keep")
         if standing is record:  # and not an earlier answer
-            watch.lap("store")
             metrics.count(record, watch.laps, self._cameras)
-        return _same_image(standing, part)
+        return standing
+
+    def _keep(self, record: PredictionRecord, part: Part, activations: Activations | None = None) -> bool:
+        """Keeps the image for who must decide; a repeated request may bring one that was not kept."""
+        return (
+            record.recommended_action is Action.HUMAN_INSPECTION
+            and self._outbox.waits_for_person(part.inspection_id)
+            and self._kept.keep(part.inspection_id, part.image, activations)
+        )
 
 
 def to_record(

@@ -65,6 +65,10 @@ OUTBOX_FAILED_WRITES = Counter(
     "Writes that the outbox could not take, at its bound or at its disk's; a part then gets no verdict.",
 )
 OUTBOX_REFUSED = Counter("vqi_outbox_refused", "Records that the warehouse will never take.")
+KEPT_BYTES = Gauge(
+    "vqi_kept_bytes", "Bytes of the kept images of parts for people.", multiprocess_mode="mostrecent"
+)
+IMAGES_NOT_KEPT = Counter("vqi_images_not_kept", "Parts for people whose image was not kept.")
 MODEL_INFO = Gauge(
     "vqi_model_info",
     "1 for the model that is loaded in a role, 0 for those before it.",
@@ -99,6 +103,11 @@ class CameraLines:
     def line(self, camera_id: str | None) -> str:
         """Returns the line that a camera stands at, or ``unknown``."""
         return self._lines.get(camera_id or "", UNKNOWN)
+
+    def cameras(self, line_id: str) -> tuple[str, ...]:
+        """Returns the cameras that stand at a line; none where the file does not know it."""
+        found = [camera for camera, line in list(self._lines.items()) if line == line_id]
+        return tuple(found) if line_id != UNKNOWN else ()
 
     def labels(self, camera_id: str) -> tuple[str, str]:
         """Returns the labels (camera, line) of a camera; beyond `MOST_CAMERAS` it is ``other``."""

@@ -7,8 +7,10 @@ the warehouse. Order is that of writing, never a time: a clock that is set back 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,6 +18,7 @@ from uuid import UUID
 
 from inspection.errors import OutboxError
 from inspection.judgement import Action
+from inspection.verdict import RouteReason
 from serving.outbox_file import COUNT_UNSENT, UNSENT, OutboxFile
 from serving.records import PredictionRecord, ReviewRecord, Role
 
@@ -27,6 +30,16 @@ class Unsent(NamedTuple):
 
     sequence: int
     record: str
+
+
+class Place(NamedTuple):
+    """A place in the queue for people: those with rank 0 come before those with rank 1, then by age."""
+
+    rank: int
+    sequence: int
+
+
+FRONT = Place(0, 0)
 
 
 class Outbox:
@@ -100,11 +113,13 @@ class Outbox:
                 " on conflict do nothing",
                 (review_id, inspection_id, record.model_dump_json()),
             )
-            db.execute("update predictions set for_person = 0 where inspection_id = ?", (inspection_id,))
+            standing, written = db.execute(
+                "select inspection_id, record from reviews where review_id = ?", (review_id,)
+            ).fetchone()
+            # Of the review that stands: an id that is used again must not take another part from people.
+            db.execute("update predictions set for_person = 0 where inspection_id = ?", (standing,))
             self._file.take_stock(db)
-            return str(
-                db.execute("select record from reviews where review_id = ?", (review_id,)).fetchone()[0]
-            )
+            return str(written)
 
         text = self._file.write(insert)
         self.written.set()
@@ -117,12 +132,41 @@ class Outbox:
         )
         return [ReviewRecord.model_validate_json(row[0]) for row in rows]
 
-    def queue(self, limit: int) -> list[PredictionRecord]:
-        """Returns the parts that wait for a person, oldest first."""
-        rows = self._file.read(
-            "select record from predictions where for_person order by sequence limit ?", (limit,)
-        )
-        return [PredictionRecord.model_validate_json(row[0]) for row in rows]
+    def queue(
+        self,
+        limit: int,
+        after: Place = FRONT,
+        *,
+        cameras: Sequence[str] | None = None,
+        reason: RouteReason | None = None,
+        urgent: Sequence[str] = (),
+    ) -> list[tuple[Place, PredictionRecord]]:
+        """Returns parts that wait for a person, oldest first.
+
+        Args:
+            limit: how many at most.
+            after: the place of the last one of the page before.
+            cameras: only from these.
+            reason: only those that were routed to people for it.
+            urgent: classes whose parts come first. An audited part keeps its place: coming first would tell
+                its verdict.
+        """
+        listed = None if cameras is None else json.dumps(cameras)
+        values = (limit, *after, listed, reason, *([json.dumps(urgent)] if urgent else []))
+        return [
+            (Place(int(rank), int(sequence)), PredictionRecord.model_validate_json(record))
+            for rank, sequence, record in self._file.read(_URGENT_FIRST if urgent else _BY_AGE, values)
+        ]
+
+    def waits_for_person(self, inspection_id: UUID) -> bool:
+        """Tells whether a part was routed to people and nobody has decided on it yet."""
+        query = "select 1 from predictions where inspection_id = ? and for_person"
+        return bool(self._file.read(query, (str(inspection_id),)))
+
+    def of_part(self, part_serial: str, limit: int) -> list[PredictionRecord]:
+        """Returns the newest verdicts on a part, oldest first."""
+        rows = self._file.read(_OF_PART, (part_serial, limit))
+        return [PredictionRecord.model_validate_json(row[0]) for row in reversed(rows)]
 
     def unsent(self, kind: Kind, limit: int) -> list[Unsent]:
         """Returns records that the warehouse does not have yet, oldest first."""
@@ -153,3 +197,25 @@ class Outbox:
 
 
 _FIND = "select record from predictions where inspection_id = ? and role = ?"
+_OF_PART = """
+select record from predictions
+where role = 'production' and json_extract(record, '$.part_serial') = ? order by sequence desc limit ?
+"""
+_QUEUE = """
+select {rank} as rank, sequence, record from predictions
+where for_person and ({rank}, sequence) > (?2, ?3)
+    and (?4 is null or json_extract(record, '$.camera_id') in (select value from json_each(?4)))
+    and (?5 is null or json_extract(record, '$.route_reason') = ?5)
+order by {order} limit ?1
+"""
+_RANK = f"""
+not (
+    json_extract(record, '$.route_reason') <> '{RouteReason.AUDIT}'
+    and exists (
+        select 1 from json_each(record, '$.defects')
+        where json_extract(value, '$.class') in (select value from json_each(?6))
+    )
+)
+"""
+_BY_AGE = _QUEUE.format(rank="1", order="sequence")  # in the index's order: one page is read, not all
+_URGENT_FIRST = _QUEUE.format(rank=_RANK, order="rank, sequence")

@@ -50,6 +50,8 @@ create index if not exists unsent_reviews on reviews (sequence)
     where sent_at is null and refused is null;
 create index if not exists reviews_of on reviews (inspection_id);
 create index if not exists for_person on predictions (sequence) where for_person;
+create index if not exists parts on predictions (json_extract(record, '$.part_serial'))
+    where role = 'production';
 create index if not exists removable on predictions (sequence) where sent_at is not null and not for_person;
 -- An earlier version left it standing.
 update predictions as p set for_person = 0

@@ -87,12 +87,17 @@ class InspectionAnswer(_Answer):
 
 
 class InspectionDetail(InspectionAnswer):
-    """A verdict with what it rests on and what people said of it."""
+    """A verdict with what it rests on and what people said of it.
 
+    Attributes:
+        blind: what the model said is withheld, until a person has decided.
+    """
+
+    blind: bool = False
     part_type: str | None
     captured_at: Moment | None
     probabilities: dict[str, float]
-    auto_action: Action
+    auto_action: Action | None
     review_probability: float
     image_sha256: str
     production_order_id: str | None
@@ -108,11 +113,74 @@ class InspectionDetail(InspectionAnswer):
         """Tells a record and its reviews."""
         return cls(**_shared(cls, record), timestamp=record.predicted_at, reviews=tuple(reviews))
 
+    def blinded(self) -> Self:
+        """Withholds what the model said."""
+        return self.model_copy(update=_WITHHELD | {"probabilities": {}, "auto_action": None})
+
+
+class QueueEntry(InspectionAnswer):
+    """A part that waits for a person.
+
+    Attributes:
+        line_id: where its camera stands by the calibration files, or ``unknown``.
+        blind: what the model said is withheld, because knowing it would sway the audit.
+        image_kept: whether the image can be fetched.
+    """
+
+    line_id: str
+    blind: bool = False
+    image_kept: bool
+
+    @classmethod
+    def waiting(cls, record: PredictionRecord, line_id: str, *, image_kept: bool) -> Self:
+        """Tells a record, of an audited part without the model's verdict."""
+        entry = cls(
+            **_shared(cls, record), timestamp=record.predicted_at, line_id=line_id, image_kept=image_kept
+        )
+        return entry.model_copy(update=_WITHHELD) if record.route_reason is RouteReason.AUDIT else entry
+
 
 class QueueAnswer(_Answer):
-    """The parts that wait for a person, oldest first."""
+    """The parts that wait for a person, oldest first.
 
-    waiting: tuple[InspectionAnswer, ...]
+    Attributes:
+        next_cursor: asks for the page after this one; null on the last.
+    """
+
+    waiting: tuple[QueueEntry, ...]
+    next_cursor: str | None
+
+
+class PartView(_Answer):
+    """One picture of a part.
+
+    Attributes:
+        recommended_action: what the line was told.
+        decision: of the last person who looked; null if none has.
+        action: what counts, a person's decision before the line's.
+    """
+
+    inspection_id: UUID
+    image_id: str
+    camera_id: str
+    timestamp: Moment
+    recommended_action: Action
+    route_reason: RouteReason | None
+    decision: Decision | None
+    action: Action
+
+
+class PartAnswer(_Answer):
+    """The verdict on a part that several cameras may have seen: the worst of what they say.
+
+    Attributes:
+        inspections: of the part's newest visit to the cameras, oldest first.
+    """
+
+    part_serial: str
+    action: Action
+    routed_to: str
+    inspections: tuple[PartView, ...]
 
 
 class ReviewRequest(_Request):
@@ -192,6 +260,9 @@ class ModelsAnswer(_Answer):
     shadow: str | None
     auto_pass_paused: bool
     models: tuple[ModelAnswer, ...]
+
+
+_WITHHELD: dict[str, Any] = {"blind": True, "prediction": None, "defects": (), "overall_confidence": None}
 
 
 def _shared(answer: type[BaseModel], record: PredictionRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from inspection.store import open_store
 from inspection.tuning import choose_lanes
 from serving.forwarder import Forwarder
 from serving.inspector import Inspector
+from serving.kept import KeptImages
 from serving.keys import KeyFollower
 from serving.lanes import Lanes
 from serving.metrics import CameraLines
@@ -37,6 +38,7 @@ class Station:
     settings: Settings
     keys: KeyFollower
     outbox: Outbox
+    kept: KeptImages
     models: ModelFollower
     cameras: CameraHealth
     lanes: Lanes
@@ -66,17 +68,20 @@ def open_station(settings: Settings) -> Station:
     if keys.keyring.keys is None:
         log.warning("no API keys are set up (`vqi keys create`): only this machine is answered")
     outbox = open_outbox(settings)
+    kept = KeptImages(
+        settings.root / "kept", settings.kept_max_bytes, settings.kept_days, waits=outbox.waits_for_person
+    )
     plan = choose_lanes(settings)
     store = open_store(settings.artifacts_url)
     models = ModelFollower(ModelRegistry(store), settings, plan)
     lines = CameraLines(settings.calibration)
     health = camera_health(settings.root / "cameras.json", settings.camera_limits)
     secret = audit_secret(settings.root / "audit.secret")
-    inspector = Inspector(models, outbox, settings, secret, lines, health)
+    inspector = Inspector(models, outbox, kept, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
     shadow = ShadowLane(ModelRegistry(store), outbox, settings, lanes.idle)
     uploads, forwarder = Uploads(settings.upload_seconds), Forwarder(outbox, settings)
-    station = Station(settings, keys, outbox, models, health, lanes, shadow, uploads, forwarder, lines)
+    station = Station(settings, keys, outbox, kept, models, health, lanes, shadow, uploads, forwarder, lines)
     models.poll()
     models.start()
     shadow.start()

@@ -1,4 +1,4 @@
-"""The inspectors' routes: verdicts given, parts that wait for a person, and what people decide."""
+"""Verdicts that were given, and what people decide on them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from fastapi import APIRouter, Depends, Header, HTTPException
 
+from inspection.errors import DuplicateError
 from inspection.judgement import Prediction
-from serving.guard import READERS, allow
+from inspection.verdict import RouteReason
+from serving.guard import READERS, allow, is_inspector
 from serving.records import PredictionRecord, ReviewRecord
-from serving.schemas import (
-    Absent,
-    InspectionAnswer,
-    InspectionDetail,
-    QueueAnswer,
-    ReviewAnswer,
-    ReviewRequest,
-)
+from serving.schemas import Absent, InspectionDetail, ReviewAnswer, ReviewRequest
 from serving.station import Station, the_station
 
 router = APIRouter(prefix="/api/v1")
@@ -27,15 +22,16 @@ Here = Annotated[Station, Depends(the_station)]
 
 
 @router.get("/inspections/{inspection_id}", dependencies=readers, summary="Read a verdict back")
-def read(inspection_id: UUID, station: Here) -> InspectionDetail:
-    """Returns a verdict with what it rests on and what people said of it."""
-    return InspectionDetail.told(_find(station, inspection_id), station.outbox.reviews(inspection_id))
+def read(
+    inspection_id: UUID, station: Here, for_inspector: Annotated[bool, Depends(is_inspector)]
+) -> InspectionDetail:
+    """Returns a verdict with what it rests on and what people said of it.
 
-
-@router.get("/queue", dependencies=readers, summary="Parts that wait for a person")
-def queue(station: Here, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> QueueAnswer:
-    """Returns the parts that were routed to people and that nobody has reviewed yet, oldest first."""
-    return QueueAnswer(waiting=tuple(map(InspectionAnswer.of, station.outbox.queue(limit))))
+    An inspector's key learns what the model said of an audited part only when a person has decided.
+    """
+    record = find_inspection(station, inspection_id)
+    detail = InspectionDetail.told(record, station.outbox.reviews(inspection_id))
+    return detail.blinded() if for_inspector and is_blind(station, record) else detail
 
 
 @router.post(
@@ -56,20 +52,22 @@ def review(
     station: Here,
     idempotency_key: Annotated[UUID | Absent, Header(description="The review_id.")] = None,
 ) -> ReviewAnswer:
-    """Writes down a person's decision, agreeing with the model or overriding it."""
-    record = _find(station, inspection_id)
-    written = station.outbox.add_review(
-        ReviewRecord(
-            review_id=idempotency_key or uuid4(),
-            inspection_id=inspection_id,
-            image_id=record.image_id,
-            inspector_id=request.inspector_id,
-            decision=request.decision,
-            defect_class=_class_of(station, request.defect_class),
-            comment=request.comment,
-            reviewed_at=datetime.now(UTC),
-        )
+    """Writes down a person's decision, agreeing with the model or overriding it; the last one counts."""
+    record = find_inspection(station, inspection_id)
+    decided = ReviewRecord(
+        review_id=idempotency_key or uuid4(),
+        inspection_id=inspection_id,
+        image_id=record.image_id,
+        inspector_id=request.inspector_id,
+        decision=request.decision,
+        defect_class=_class_of(station, request.defect_class),
+        comment=request.comment,
+        reviewed_at=datetime.now(UTC),
     )
+    written = station.outbox.add_review(decided)
+    if written.model_copy(update={"reviewed_at": decided.reviewed_at}) != decided:
+        raise DuplicateError(f"review {written.review_id} was written with other contents: use a new key")
+    station.kept.decide(inspection_id)
     return ReviewAnswer(**written.model_dump(), overrides=overrides(record, written))
 
 
@@ -87,11 +85,21 @@ def overrides(record: PredictionRecord, review: ReviewRecord) -> bool | None:
     return review.defect_class != max(record.defects, key=lambda d: d.confidence).defect_class
 
 
-def _find(station: Station, inspection_id: UUID) -> PredictionRecord:
+def find_inspection(station: Station, inspection_id: UUID) -> PredictionRecord:
+    """Returns a verdict that this station has given.
+
+    Raises:
+        HTTPException: 404, it has not.
+    """
     record = station.outbox.find(inspection_id)
     if record is None:
         raise HTTPException(404, f"there is no inspection {inspection_id} on this station")
     return record
+
+
+def is_blind(station: Station, record: PredictionRecord) -> bool:
+    """Tells whether an audited part still waits for a person, whom the model's verdict would sway."""
+    return record.route_reason is RouteReason.AUDIT and station.outbox.waits_for_person(record.inspection_id)
 
 
 def _class_of(station: Station, label: str | None) -> str | None:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from inspection.runtime import OnnxModel
 from inspection.settings import RateLimits, Settings
 from inspection.store import open_store
 from serving.api import create_app
 from serving.guard import Guard
 from serving.headers import AnswerHeaders
 from serving.keys import KeyRole, create_key
+from serving.lanes import Lanes
 from serving.station import Station, open_station
+from serving.uploads import Uploads
 from tests.conftest import free_port, server_home
 from tests.serving.examples import store_bundle
 from tests.serving.plant import NO_AUDIT, Plant, Service, approve
@@ -78,6 +85,28 @@ def connect(station: Station, **headers: str) -> Iterator[Client]:
     client = Client(station, **headers)
     with client.runner:
         yield client
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Holds every inference until it is set."""
+    release = threading.Event()
+    run = OnnxModel.run
+
+    def wait_and_run(self: OnnxModel, images: NDArray[np.float32], *, crowded: bool) -> object:
+        assert release.wait(20)
+        return run(self, images, crowded=crowded)
+
+    monkeypatch.setattr(OnnxModel, "run", wait_and_run)
+    yield release
+    release.set()
+
+
+def narrow(station: Station, **changes: object) -> Station:
+    """The station with one lane."""
+    settings = station.settings.model_copy(update=changes)
+    lanes, uploads = Lanes(station.lanes._inspector, settings, 1), Uploads(settings.upload_seconds)
+    return replace(station, settings=settings, lanes=lanes, uploads=uploads)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,7 @@ import asyncio
 import io
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator
 
 import httpx
 import numpy as np
@@ -18,10 +17,8 @@ from PIL import Image
 from inspection.imaging import MAX_BYTES
 from inspection.runtime import OnnxModel
 from inspection.settings import Settings
-from serving.lanes import Lanes
 from serving.station import Station, open_station
-from serving.uploads import Uploads
-from tests.serving.conftest import Client, connect
+from tests.serving.conftest import Client, connect, narrow
 from tests.serving.examples import (
     BLUE,
     GOOD,
@@ -264,28 +261,6 @@ def test_the_same_key_at_the_same_time_is_one_inspection(client: Client, station
 
 
 # Overload and deadline
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Holds every inference until it is set."""
-    release = threading.Event()
-    run = OnnxModel.run
-
-    def wait_and_run(self: OnnxModel, images: NDArray[np.float32], *, crowded: bool) -> object:
-        assert release.wait(20)
-        return run(self, images, crowded=crowded)
-
-    monkeypatch.setattr(OnnxModel, "run", wait_and_run)
-    yield release
-    release.set()
-
-
-def narrow(station: Station, **changes: object) -> Station:
-    """The station with one lane."""
-    settings = station.settings.model_copy(update=changes)
-    lanes, uploads = Lanes(station.lanes._inspector, settings, 1), Uploads(settings.upload_seconds)
-    return replace(station, settings=settings, lanes=lanes, uploads=uploads)
 
 
 def test_what_is_too_much_is_shed_and_the_rest_answered(station: Station, held: threading.Event) -> None:

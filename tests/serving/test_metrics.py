@@ -19,10 +19,9 @@ from serving.station import Station, open_station
 from tests.deploy.metric_names import series_in_tests, used_metrics
 from tests.house.repository import ROOT
 from tests.serving.conftest import Client, connect
-from tests.serving.examples import GOOD, METADATA, PNG, RED, ROUTE, encode, picture
+from tests.serving.examples import GOOD, METADATA, PNG, RED, ROUTE, UNSURE, encode, picture
 from tests.serving.plant import Plant
 
-UNSURE = encode(picture((140, 0, 0), (32, 64, 48, 16)))
 TARGET = {"job", "instance"}  # labels that Prometheus adds
 
 

@@ -11,7 +11,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from serving.api import create_app
 from tests.serving.conftest import Guarded
-from tests.serving.examples import METADATA, PNG, ROUTE, SCRATCHED
+from tests.serving.examples import METADATA, PNG, ROUTE, UNSURE
 
 EXAMPLES = 60  # 400 at random find nothing either
 schema = schemathesis.openapi.from_dict(create_app().openapi())
@@ -22,14 +22,13 @@ schema.config.generation.update(allow_extra_parameters=False)
 @pytest.fixture(scope="module")
 def known(guarded: Guarded) -> dict[str, str]:
     """Values of path parameters that there is something for; made-up ones would all give 404."""
-    told = guarded.ask(
-        "POST", ROUTE, guarded.secrets["line"], params=METADATA, content=SCRATCHED, headers=PNG
-    )
+    told = guarded.ask("POST", ROUTE, guarded.secrets["line"], params=METADATA, content=UNSURE, headers=PNG)
     verdict = told.json()
     return {
         "inspection_id": verdict["inspection_id"],
         "model": verdict["model_version"],
         "camera_id": verdict["camera_id"],
+        "part_serial": verdict["part_serial"],
     }
 
 

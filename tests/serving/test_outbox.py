@@ -5,14 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from inspection.judgement import Action, Prediction
 from inspection.verdict import RouteReason
-from serving.outbox import Outbox
-from serving.records import PredictionRecord, ReviewRecord
+from serving.outbox import FRONT, Outbox
+from serving.records import DefectRecord, PredictionRecord, ReviewRecord
 
 
 def prediction(number: int = 0, **changes: object) -> PredictionRecord:
@@ -42,10 +43,13 @@ def prediction(number: int = 0, **changes: object) -> PredictionRecord:
     return PredictionRecord.model_validate(values | changes)
 
 
-def for_person(number: int) -> PredictionRecord:
-    return prediction(
-        number, recommended_action=Action.HUMAN_INSPECTION, route_reason=RouteReason.LOW_CONFIDENCE
-    )
+def for_person(number: int, **changes: object) -> PredictionRecord:
+    routed = {"recommended_action": Action.HUMAN_INSPECTION, "route_reason": RouteReason.LOW_CONFIDENCE}
+    return prediction(number, **routed | changes)
+
+
+def queued(outbox: Outbox, limit: int = 10, **options: object) -> list[int]:
+    return [record.inspection_id.int for _, record in outbox.queue(limit, **options)]  # type: ignore[arg-type]
 
 
 def review(number: int, inspection: int) -> ReviewRecord:
@@ -98,15 +102,69 @@ def test_what_is_written_is_there_after_opening_again(tmp_path: Path) -> None:
 
 
 def test_the_queue_holds_what_people_must_decide(outbox: Outbox) -> None:
-    assert outbox.queue(10) == []
+    assert queued(outbox) == []
     for record in (prediction(1), for_person(2), for_person(3), for_person(4)):
         outbox.add(record)
-    assert [record.inspection_id.int for record in outbox.queue(10)] == [2, 3, 4]
-    assert [record.inspection_id.int for record in outbox.queue(2)] == [2, 3]
+    assert queued(outbox) == [2, 3, 4]
+    assert queued(outbox, limit=2) == [2, 3]
+    assert [outbox.waits_for_person(uuid.UUID(int=number)) for number in range(1, 6)] == [
+        False, True, True, True, False,
+    ]  # fmt: skip
 
     outbox.add_review(review(1, inspection=3))
-    assert [record.inspection_id.int for record in outbox.queue(10)] == [2, 4]
+    assert queued(outbox) == [2, 4]
+    assert not outbox.waits_for_person(uuid.UUID(int=3))
     assert [found.inspector_id for found in outbox.reviews(uuid.UUID(int=3))] == ["anna"]
+
+
+def test_the_queue_in_pages(outbox: Outbox) -> None:
+    for number in range(7):
+        outbox.add(for_person(number))
+    place, pages = FRONT, []
+    while page := outbox.queue(3, place):
+        pages.append([record.inspection_id.int for _, record in page])
+        place = page[-1][0]
+        outbox.add_review(review(len(pages), inspection=pages[-1][0]))  # decided between two pages
+    assert pages == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_the_queue_of_some_cameras_and_reasons(outbox: Outbox) -> None:
+    for number, (camera, reason) in enumerate(
+        product(["a", "b"], [RouteReason.LOW_CONFIDENCE, RouteReason.AUDIT])
+    ):
+        outbox.add(for_person(number, camera_id=camera, route_reason=reason))
+    assert queued(outbox, cameras=["b"]) == [2, 3]
+    assert queued(outbox, cameras=["a", "b"]) == [0, 1, 2, 3]
+    assert queued(outbox, cameras=[]) == []
+    assert queued(outbox, reason=RouteReason.AUDIT) == [1, 3]
+    assert queued(outbox, cameras=["a"], reason=RouteReason.AUDIT) == [1]
+
+
+def test_urgent_parts_come_first_and_audits_tell_nothing(outbox: Outbox) -> None:
+    box = {"x": 0, "y": 0, "width": 1, "height": 1}
+
+    def told(name: str) -> DefectRecord:
+        values = {"class": name, "confidence": 0.7, "severity": "minor", "bounding_box": box}
+        return DefectRecord.model_validate(values | {"area_percentage": 1})
+
+    outbox.add(for_person(0))
+    outbox.add(for_person(1, defects=(told("BURR"),)))
+    outbox.add(for_person(2, defects=(told("BURR"), told("CRACK"))))
+    outbox.add(for_person(3, defects=(told("CRACK"),), route_reason=RouteReason.AUDIT))
+    outbox.add(for_person(4, defects=(told("CRACK"),)))
+    outbox.add(for_person(5))
+    assert queued(outbox, urgent=["CRACK", "OTHER"]) == [2, 4, 0, 1, 3, 5]
+    (_, _), (place, _) = outbox.queue(2, urgent=["CRACK"])
+    assert queued(outbox, urgent=["CRACK"], after=place) == [0, 1, 3, 5]
+
+
+def test_the_verdicts_on_a_part(outbox: Outbox) -> None:
+    for number in range(6):
+        outbox.add(prediction(number, part_serial="SN-1" if number % 2 else "SN-2"))
+    outbox.add(prediction(1, part_serial="SN-1", role="shadow"))
+    assert [record.inspection_id.int for record in outbox.of_part("SN-1", 9)] == [1, 3, 5]
+    assert [record.inspection_id.int for record in outbox.of_part("SN-1", 2)] == [3, 5]
+    assert outbox.of_part("SN-3", 9) == []
 
 
 def test_a_review_sent_twice_is_one(outbox: Outbox) -> None:

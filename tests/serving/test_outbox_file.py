@@ -21,7 +21,7 @@ from serving.process import REPOSITORY, serve_command
 from serving.records import PredictionRecord
 from tests.conftest import free_port
 from tests.serving.plant import environment
-from tests.serving.test_outbox import for_person, prediction, review
+from tests.serving.test_outbox import for_person, prediction, queued, review
 
 BOUND = 16 * 2**20
 LARGE = "x" * 400_000
@@ -103,7 +103,7 @@ def test_what_waits_for_a_person_stays_until_it_is_decided(
     assert there(outbox, range(4)) == [0, 2, 3]
     assert outbox.reviews(uuid.UUID(int=1)) == []
     assert len(outbox.reviews(uuid.UUID(int=2))) == 1
-    assert [record.inspection_id.int for record in outbox.queue(10)] == [0, 3]
+    assert queued(outbox, 10) == [0, 3]
 
     send(outbox)
     for number in range(60, 100):
@@ -173,7 +173,7 @@ def test_a_file_of_an_earlier_version_waits_only_for_what_is_undecided(path: Pat
     first._file.db.execute("update predictions set for_person = 1")  # which a review did not change
     first.close()
     again = Outbox(path)
-    assert [record.inspection_id.int for record in again.queue(10)] == [2]
+    assert queued(again, 10) == [2]
     again.close()
 
 

@@ -38,6 +38,9 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/static_content"): READERS,
     ("POST", ROUTE): {"line"},
     ("GET", ONE): READERS,
+    ("GET", f"{ONE}/image"): READERS,
+    ("GET", f"{ONE}/heatmap"): READERS,
+    ("GET", "/api/v1/parts/{part_serial:path}"): ROLES,
     ("GET", "/api/v1/queue"): READERS,
     ("POST", f"{ONE}/review"): {"inspector"},
     ("POST", f"{ONE}/override"): {"inspector"},
@@ -80,7 +83,8 @@ def route(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 def ask(guarded: Guarded, route: tuple[str, str], secret: str = "") -> Any:
     method, path = route
-    filled = path.format_map({"inspection_id": MISSING, "model": "none", "camera_id": "none"})
+    names = {"inspection_id": MISSING, "model": "none", "camera_id": "none", "part_serial": "none"}
+    filled = path.replace(":path", "").format_map(names)
     if path == ROUTE:
         return guarded.ask(method, path, secret, params=METADATA, content=GOOD, headers=PNG)
     if path == "/static_content":

@@ -14,9 +14,10 @@ from typing import Self
 import httpx
 import pytest
 
+from inspection.warehouse import transaction
 from serving.forwarder import Forwarder
 from serving.outbox import Outbox
-from tests.serving.examples import GOOD, METADATA, PNG, ROUTE, SCRATCHED
+from tests.serving.examples import GOOD, METADATA, PNG, ROUTE, SCRATCHED, UNSURE
 from tests.serving.plant import Plant
 from tests.serving.test_outbox import prediction
 
@@ -159,12 +160,44 @@ def test_thousands_wait_for_the_database(
 def test_the_port_is_free_after_the_server_was_killed_without_its_worker(
     plant: Plant, until: Callable[[Callable[[], bool]], None]
 ) -> None:
-    def port_is_free() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", plant.settings.service_port)) != 0
-
-    assert not port_is_free()
+    assert not port_is_free(plant)
     plant.service.process.kill()
     plant.service.process.wait(timeout=10)
-    until(port_is_free)
+    until(lambda: port_is_free(plant))
     plant.start_service()
+
+
+def port_is_free(plant: Plant) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", plant.settings.service_port)) != 0
+
+
+def test_a_kill_leaves_people_their_images(plant: Plant, until: Callable[[Callable[[], bool]], None]) -> None:
+    sent = httpx.post(plant.service.url + ROUTE, params=METADATA, content=UNSURE, headers=PNG, timeout=20)
+    inspection = sent.json()["inspection_id"]
+    plant.service.kill()
+    until(lambda: port_is_free(plant))
+    plant.start_service()
+    with httpx.Client(base_url=plant.service.url + "/api/v1", timeout=20) as people:
+        entries = {part["inspection_id"]: part for part in people.get("/queue?limit=1000").json()["waiting"]}
+        assert entries[inspection]["image_kept"] is True
+        image = people.get(f"/inspections/{inspection}/image")
+        assert (image.content, image.headers["content-type"]) == (UNSURE, "image/png")
+        heatmap = people.get(f"/inspections/{inspection}/heatmap")
+        assert heatmap.headers["content-type"] == "image/jpeg"
+        assert heatmap.content.startswith(b"\xff\xd8\xff")
+        decided = people.post(
+            f"/inspections/{inspection}/review",
+            json={"inspector_id": "anna", "decision": "REWORK", "comment": "deburr"},
+        )
+        assert decided.status_code == 201
+    until(lambda: reviews_of(plant, inspection) == [("anna", "REWORK", "deburr")])
+
+
+def reviews_of(plant: Plant, inspection: str) -> list[tuple[str, str, str]]:
+    with transaction(plant.settings.dsn("warehouse")) as cursor:
+        cursor.execute(
+            "select inspector_id, decision, comment from inference.reviews where inspection_id = %s",
+            (inspection,),
+        )
+        return cursor.fetchall()
