@@ -18,6 +18,7 @@ from inspection.store import open_store
 from inspection.warehouse import transaction
 from serving import shadow
 from serving.lanes import Lanes
+from serving.outbox import Outbox
 from serving.shadow import QUEUE
 from serving.station import Station, open_station
 from tests.serving.conftest import Client, connect
@@ -87,7 +88,7 @@ def test_it_judges_the_same_part_for_the_record_alone(client: Client, station: S
     assert beside.inference_time_ms == pytest.approx(sum(beside.timings_ms.values()), abs=0.1)
     # What is read back is production's.
     assert client("GET", f"/api/v1/inspections/{inspection}").json()["prediction"] == "FAIL"
-    assert client("GET", "/api/v1/queue").json() == {"waiting": []}
+    assert client("GET", "/api/v1/queue").json()["waiting"] == []
 
 
 def test_the_verdict_rules_are_the_same_but_nobody_is_asked_to_look(
@@ -220,7 +221,7 @@ def test_the_last_room_of_the_outbox_is_left_to_production(
     client: Client, station: Station, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = dropped("outbox_full")
-    monkeypatch.setattr(station.outbox._file, "full", True)
+    monkeypatch.setattr(Outbox, "full", property(lambda _: True))
     inspection = predict(client)
     until(lambda: dropped("outbox_full") == before + 1)
     assert not judged(station, inspection)
