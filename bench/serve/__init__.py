@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench.ingest import machine, own_server
-from bench.serve import decoding, hostile, overload
+from bench.serve import decoding, hostile, overload, shadow
 from bench.serve.load import Answer, crowd, timed
 from bench.serve.model import LARGE, approve, bundle_folder, photographs, store_model
 from bench.serve.stacks import PEERS, Stack, our_service, peer
@@ -33,7 +33,7 @@ ROUNDS, WARM_UP = 200, 10
 """Of one request to each stack in turn."""
 CROWDS = (4, 8)
 TURNS, SECONDS = 3, 4.0
-STEPS = 6
+STEPS = 7
 
 
 def run() -> Result:
@@ -72,7 +72,10 @@ def run() -> Result:
         with our_service(settings, plan, upload_seconds=hostile.UPLOAD_SECONDS) as ours:
             capacity = measured["ours_4_clients_per_s"]
             measured |= hostile.measure(ours, images, settings.root / "line", capacity)
-        report("serve", 5, STEPS, "decoding")
+            report("serve", 5, STEPS, "shadow")
+            parts = hostile.line_parts(images, settings.root / "shadowed")
+            measured |= shadow.measure(settings, ours, parts, capacity)
+        report("serve", 6, STEPS, "decoding")
         measured |= decoding.measure(narrow, images)
         if real := decoding.enlarged(get_settings().images, LARGE):
             found = decoding.measure(narrow, real)
@@ -133,5 +136,6 @@ def _ratios(measured: Mapping[str, float]) -> dict[str, float]:
         "throughput4_over_best_peer": four / max(measured[f"{name}_4_clients_per_s"] for name in PEERS),
         "decode_over_pillow": measured["decode_ms"] / measured["pillow_decode_ms"],
         "hostile_p99_over_clean": measured["hostile_p99_ms"] / measured["hostile_clean_p99_ms"],
+        "shadow_p99_over_alone": measured["shadow_p99_ms"] / measured["shadow_alone_p99_ms"],
         "hostile_peak_memory_over_clean": measured["hostile_peak_mib"] / measured["hostile_clean_peak_mib"],
     }

@@ -45,8 +45,7 @@ def measure(
             with sampled(stack, LOOK_SECONDS) as memory:
                 found.append(drive(stack, parts, LOAD * capacity, seconds, share))
             peaks.append(max(sample.mib for sample in memory))
-    latencies = {share: [_latencies(report) for report in found] for share, found in reports.items()}
-    clean, mixed = (np.concatenate(found) for found in latencies.values())
+    clean, mixed = (np.concatenate([latencies(report) for report in found]) for found in reports.values())
     answers = [answer.verdict for report in reports[SHARE] for answer in report.hostile]
     return {
         "hostile_line_per_s": LOAD * capacity,
@@ -89,7 +88,12 @@ def drive(
     )
 
 
-def _latencies(report: LineReport) -> list[float]:
+def latencies(report: LineReport) -> list[float]:
+    """Returns the milliseconds of each part.
+
+    Raises:
+        RuntimeError: a part got no answer.
+    """
     if report.to_human:
         raise RuntimeError(f"{report.to_human} of {len(report.answers)} parts got no answer")
     return [answer.latency_ms for answer in report.answers if answer.latency_ms is not None]

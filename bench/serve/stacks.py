@@ -38,6 +38,7 @@ class Stack:
 
     Attributes:
         process: the first of its processes.
+        headers: of a camera; `reader` those of who reads its metrics.
         form: the image goes into a multipart form, and not into the body as it is.
     """
 
@@ -47,6 +48,7 @@ class Stack:
     process: psutil.Popen
     form: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    reader: Mapping[str, str] = field(default_factory=dict)
 
     def asking(self) -> Asking:
         """Opens a connection of a client of its own."""
@@ -99,7 +101,7 @@ def our_service(settings: Settings, plan: LanePlan, **changes: object) -> Iterat
     """
     keys = settings.root / "bench-keys.json"
     keys.unlink(missing_ok=True)
-    secret = create_key(keys, "bench", "line")
+    secret, reading = create_key(keys, "bench", "line"), create_key(keys, "bench reader", "viewer")
     own = settings.model_copy(update={"service_port": free_port()})
     told: dict[str, object] = {
         **serve_environment(own),
@@ -112,10 +114,10 @@ def our_service(settings: Settings, plan: LanePlan, **changes: object) -> Iterat
     }
     variables = [f"{name}={value}" for name, value in told.items()]
     path = "/api/v1/ml/predict/visual-inspection?image_id=img&camera_id=cam-1&part_serial=SN-1"
-    headers = {"Authorization": f"Bearer {secret}"}
+    headers, reader = ({"Authorization": f"Bearer {key}"} for key in (secret, reading))
     with _running(["/usr/bin/env", *variables, *serve_command(own)], REPOSITORY, settings.root) as process:
         wait_until(lambda: _ready(own.service_port, "/readyz"), START_SECONDS, "our service does not start")
-        yield Stack("ours", own.service_port, path, process, headers=headers)
+        yield Stack("ours", own.service_port, path, process, headers=headers, reader=reader)
 
 
 @contextmanager
