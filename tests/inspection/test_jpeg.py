@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from PIL import Image
 
@@ -54,9 +52,7 @@ def test_segments_by_hand() -> None:
     assert list(segments(data)) == [(0xE0, b"ab"), (0xDA, b"c")]
 
 
-def test_a_scan_bomb_is_refused_at_once() -> None:
-    start = time.perf_counter()
+def test_a_scan_bomb_is_refused_by_its_header() -> None:
     with pytest.raises(UnsupportedImageError, match=f"at most {MAX_SCANS}"):
         inspect_header(scan_bomb(20_000))
-    assert time.perf_counter() - start < 1
     assert inspect_header(PROGRESSIVE).width == 480

@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -262,12 +261,10 @@ def test_seventeen_mebibytes_get_a_readable_answer(http: httpx.Client) -> None:
 
 
 def test_a_client_that_stops_sending_is_cut_off(http: httpx.Client, plant: Plant) -> None:
-    start = time.monotonic()
     with _connect(plant) as connection:
         connection.sendall(_head("Content-Length: 1000") + b"\xff\xd8\xff")
         answer = connection.recv(65536).decode()
     assert answer.startswith("HTTP/1.1 408")
-    assert time.monotonic() - start < 15
     assert predict(http).status_code == 200
 
 
