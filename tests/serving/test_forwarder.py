@@ -92,6 +92,7 @@ def test_a_record_that_the_warehouse_refuses_does_not_stop_the_others(
 def test_a_record_that_does_not_parse_does_not_stop_the_others(outbox: Outbox, settings: Settings) -> None:
     for number in range(3):
         outbox.add(prediction(number))
+    outbox._file.db.execute("drop index parts")  # which would not let it in: a disk asks nobody
     outbox._file.db.execute("update predictions set record = '{' where sequence = 2")
     with closing(psycopg2.connect(settings.dsn("warehouse"))) as warehouse:
         assert send_batch(outbox, warehouse, "predictions") == 3
