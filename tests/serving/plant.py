@@ -147,7 +147,7 @@ class Plant:
             with transaction(self.settings.dsn("warehouse")) as cursor:
                 cursor.execute(
                     "select inspection_id::text, prediction from inference.predictions"
-                    " where inspection_id::text = any(%s)",
+                    " where role = 'production' and inspection_id::text = any(%s)",
                     (keys,),
                 )
                 rows = cursor.fetchall()
