@@ -155,3 +155,18 @@ class Plant:
             return {}
         assert len(rows) == len({key for key, _ in rows})
         return dict(rows)
+
+
+def refused_start(command: list[str], settings: Settings) -> str:
+    """Returns what a service says that does not start."""
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    return done.stdout + done.stderr

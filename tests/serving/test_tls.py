@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from inspection.simulation.hostile import attack
 from inspection.simulation.hostile_requests import hostile_kinds
 from inspection.simulation.line import LinePart, run_line
 from inspection.tls import trust
-from serving.process import REPOSITORY, check_certificate, serve_command
+from serving.process import check_certificate, serve_command
 from tests.conftest import free_port
 from tests.serving.conftest import without_warehouse
 from tests.serving.examples import GOOD
-from tests.serving.plant import Service, environment
+from tests.serving.plant import Service, refused_start
 from vqi.programs import programs
 
 NAME = "inspection-1.plant.example"
@@ -104,31 +103,16 @@ def test_the_cameras_and_the_supervisor_follow(service: Service, settings: Setti
     assert program.ready()
 
 
-def start(command: list[str], settings: Settings) -> str:
-    """Returns what a service says that does not start."""
-    done = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode != 0
-    return done.stdout + done.stderr
-
-
 def test_it_does_not_start_in_the_clear_when_a_certificate_is_configured(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, service_port=free_port(), **certificate(tmp_path / "pem"))
-    told = start(serve_command(Settings(home=tmp_path, service_port=settings.service_port)), settings)
+    told = refused_start(serve_command(Settings(home=tmp_path, service_port=settings.service_port)), settings)
     assert "start the service with --ssl-certfile" in told
 
 
 def test_a_certificate_with_another_ones_key_is_told(tmp_path: Path) -> None:
     files = certificate(tmp_path / "one") | {"tls_key": certificate(tmp_path / "other")["tls_key"]}
     settings = Settings(home=tmp_path, service_port=free_port(), **files)
-    told = start(serve_command(settings), settings)
+    told = refused_start(serve_command(settings), settings)
     assert "VQI_TLS_KEY" in told
     assert "cannot be used" in told
 
