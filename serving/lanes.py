@@ -21,6 +21,7 @@ from serving.records import PredictionRecord
 
 SMOOTHING = 0.1
 HEADROOM = 0.7  # of the deadline: what a part takes varies
+PATIENCE = 0.9  # of the deadline: the rest is for the answer that a person must look, which is written down too
 
 
 class Lanes:
@@ -66,13 +67,13 @@ class Lanes:
             self._take(-1)
 
     async def inspect(self, part: Part) -> PredictionRecord:
-        """Returns the verdict on a part, or, past the deadline, that a person must look at it.
+        """Returns the verdict on a part, or, just before the deadline, that a person must look at it.
 
         Raises:
             InspectionError: as `Inspector.inspect`.
         """
         work = self._workers.submit(self._inspect, part)
-        remaining = self._deadline - (time.perf_counter() - part.received)
+        remaining = PATIENCE * self._deadline - (time.perf_counter() - part.received)
         try:
             # A part that still waits for a worker is taken back; one in work runs on, and what it
             # finds no longer counts, because the first verdict stands.
@@ -89,7 +90,8 @@ class Lanes:
             return self._inspector.inspect(part)
         finally:
             # Smoothed over some ten parts; a torn read or write of another lane's costs one sample.
-            self._seconds += SMOOTHING * (time.perf_counter() - begun - self._seconds)
+            taken = time.perf_counter() - begun
+            self._seconds += (SMOOTHING if self._seconds else 1) * (taken - self._seconds)
 
     def _take(self, places: int) -> None:
         self._taken += places

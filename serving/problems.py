@@ -69,29 +69,32 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Has the app answer every exception as a problem."""
+    """Has the app answer every exception as a problem.
+
+    All of it is asynchronous, to need no thread: who is refused under load is told at once.
+    """
 
     @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> Response:
+    async def http(_: Request, error: HTTPException) -> Response:
         return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
         return problem(422, describe(error))
 
     @app.exception_handler(InspectionError)
-    def known(_: Request, error: InspectionError) -> Response:
+    async def known(_: Request, error: InspectionError) -> Response:
         status = STATUS.get(type(error), 500)
         if status == 500:
             log.error("%s failed: %s", current_request.get(), error, exc_info=error)
         return problem(status, str(error), HEADERS.get(type(error)))
 
     @app.exception_handler(ClientDisconnect)
-    def gone(_: Request, __: ClientDisconnect) -> Response:
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
         return problem(400, "the client went away before the body was complete")
 
     @app.exception_handler(Exception)
-    def unknown(_: Request, __: Exception) -> Response:
+    async def unknown(_: Request, __: Exception) -> Response:
         # The traceback is logged by the server; a client learns nothing about the inside.
         return problem(500, "the service failed on this request: let a person look, and see its log")
 
