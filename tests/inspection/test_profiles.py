@@ -56,7 +56,7 @@ def test_the_cache_keeps_what_the_network_sees_or_more() -> None:
         for kept in [load_profile(name).cached_preprocessing]
     }
     assert sizes["demo"] == (416, 832)
-    assert sizes["imported"] == (320, 784)
+    assert sizes["imported"] == (448, 1104)
     assert sizes["production"] == (456, 456)
     assert load_profile("demo").cached_preprocessing == load_profile("demo").preprocessing
 
