@@ -119,6 +119,7 @@ def tune(
     """
     counts = _powers(cores())
     networks = {count: OnnxModel(model, threads=count, batch_size=1) for count in counts}
+    shared = {count: OnnxModel(model, threads=count, crowded_threads=count, batch_size=1) for count in counts}
 
     def judge(network: OnnxModel, number: int) -> None:
         frame = load_frame(images[number % len(images)], preprocessing)
@@ -139,7 +140,7 @@ def tune(
         for lanes, count in crowds:
             with ThreadPoolExecutor(lanes) as pool:
                 begun = time.perf_counter()
-                list(pool.map(lambda n, network=networks[count]: judge(network, n), range(CROWD * lanes)))
+                list(pool.map(lambda n, network=shared[count]: judge(network, n), range(CROWD * lanes)))
                 rates[lanes, count].append(CROWD * lanes / (time.perf_counter() - begun))
     progress(steps, steps)
     # The first of each warms up.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from fastapi import HTTPException, Request
@@ -23,10 +22,9 @@ MAX_FIELDS = 20
 
 
 class Upload(NamedTuple):
-    """An image with its SHA-256, and the metadata that came in the same body."""
+    """An image, and the metadata that came in the same body."""
 
     image: bytes
-    sha256: str
     fields: dict[str, str]
 
 
@@ -59,22 +57,15 @@ async def read_upload(request: Request, uploads: Uploads) -> Upload:
     declared = int(request.headers.get("content-length", 0))
     if declared > limit and (declared > limit + MAX_DRAIN or "expect" in request.headers):
         raise _too_large()
-    digest = hashlib.sha256()
     try:
-        body = await uploads.collect(_hashed(request.stream(), digest), limit, MAX_DRAIN)
+        body = await uploads.collect(request.stream(), limit, MAX_DRAIN)
     except TimeoutError as error:
         metrics.CUT_OFF.labels("body").inc()
         detail = f"the image did not arrive within {uploads.seconds:g} s, or others needed the room"
         raise HTTPException(408, detail, headers={"Connection": "close"}) from error
     if body is None:
         raise _too_large()
-    return await _open_multipart(request.headers, body) if multipart else Upload(body, digest.hexdigest(), {})
-
-
-async def _hashed(chunks: AsyncIterable[bytes], digest: hashlib._Hash) -> AsyncGenerator[bytes, None]:
-    async for chunk in chunks:
-        digest.update(chunk)  # while the next piece is on its way
-        yield chunk
+    return await _open_multipart(request.headers, body) if multipart else Upload(body, {})
 
 
 def _too_large() -> ImageTooLargeError:
@@ -109,5 +100,4 @@ async def _split(form: FormData) -> Upload:
     image = form.get("image")
     if not isinstance(image, UploadFile):
         raise HTTPException(422, "the multipart body needs a file in the field 'image'")
-    data = await image.read()
-    return Upload(data, hashlib.sha256(data).hexdigest(), fields)
+    return Upload(await image.read(), fields)

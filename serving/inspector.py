@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from uuid import UUID
 
 from inspection.camera_health import CameraFault, CameraHealth
@@ -38,7 +38,6 @@ class Part:
 
     inspection_id: UUID
     image: bytes
-    image_sha256: str
     image_id: str
     camera_id: str
     part_serial: str | None
@@ -46,6 +45,11 @@ class Part:
     production_order_id: str | None
     captured_at: datetime | None
     received: float
+
+    @cached_property
+    def image_sha256(self) -> str:
+        """SHA-256 of the image, in hexadecimal."""
+        return hashlib.sha256(self.image).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -104,13 +108,15 @@ class Inspector:
         self._audit_secret = audit_secret
         self._cameras = cameras
         self._health = health
-        self._in_work = 0
-        self._counting = threading.Lock()
 
-    def inspect(self, part: Part) -> PredictionRecord:
+    def inspect(self, part: Part, crowded: Callable[[], bool]) -> PredictionRecord:
         """Returns the verdict on a part; it is in the outbox when this returns.
 
         An inspection that was answered before gets the same answer again.
+
+        Args:
+            part: is judged.
+            crowded: tells whether other parts are in work or wait for it.
 
         Raises:
             ImageError: the bytes are no usable image.
@@ -125,9 +131,7 @@ class Inspector:
             return earlier
         model = self._models.current
         watch.lap("look_up")
-        with self._working():
-            seen = self._judge(part, model, watch)
-        return self._store(part, model, seen, watch)
+        return self._store(part, model, self._judge(part, model, watch, crowded), watch)
 
     def give_up(self, part: Part) -> PredictionRecord:
         """Returns the verdict on a part whose deadline has passed: a person looks at it.
@@ -144,7 +148,7 @@ class Inspector:
         seen = Seen(unjudged(RouteReason.DEADLINE))
         return self._store(part, self._models.current, seen, watch)
 
-    def _judge(self, part: Part, model: LiveModel, watch: Stopwatch) -> Seen:
+    def _judge(self, part: Part, model: LiveModel, watch: Stopwatch, crowded: Callable[[], bool]) -> Seen:
         preprocessing = model.manifest.preprocessing
         frame = load_frame(part.image, preprocessing)
         watch.lap("decode")
@@ -159,7 +163,7 @@ class Inspector:
         watch.lap("camera")
         tensor = to_tensor(frame.pixels[None], preprocessing)
         watch.lap("normalise")
-        probabilities, maps = model.network.run(tensor, crowded=self._in_work > 1)
+        probabilities, maps = model.network.run(tensor, crowded=crowded())
         watch.lap("infer")
         judged, measurements = second_opinion(part, model, probabilities)
         watch.lap("gauge")
@@ -174,16 +178,6 @@ class Inspector:
         verdict = decide(judgement, rules, fault=fault, draw=draw)
         watch.lap("decide")
         return Seen(verdict, quality, fault, Activations(model.manifest.classes, maps[0], frame.window))
-
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        with self._counting:
-            self._in_work += 1
-        try:
-            yield
-        finally:
-            with self._counting:
-                self._in_work -= 1
 
     def _store(self, part: Part, model: LiveModel, seen: Seen, watch: Stopwatch) -> PredictionRecord:
         record = to_record(part, model, seen, watch, self._settings)

@@ -71,6 +71,7 @@ class ShadowLane(threading.Thread):
         self._stopping = threading.Event()
         # On a processor the thread's own time, which neither waiting nor priority makes longer.
         self._clock = time.thread_time if settings.provider == "cpu" else time.perf_counter
+        metrics.SHADOW_REFUSED.set(False)  # one that was never set is not told
 
     async def offer(self, part: Part, answer: PredictionRecord) -> None:
         """Shows the shadow a part that has been answered; never waits, and belongs to the event loop."""

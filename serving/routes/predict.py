@@ -62,7 +62,6 @@ async def predict(
     request.state.line_id = station.lines.line(metadata.camera_id)
     part = Part(
         image=upload.image,
-        image_sha256=upload.sha256,
         received=time.perf_counter(),
         **metadata.model_dump(),
     )
