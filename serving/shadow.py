@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 QUEUE = 8  # parts that wait with their images, of up to 16 MiB each
 QUIET_SECONDS = 0.02  # the gap between two parts of a burst is no idleness
 ONE_CORE = LanePlan(threads=1, lanes=1, crowded_threads=1)
-LOWEST_PRIORITY = 19
 
 
 class Shown(NamedTuple):
@@ -87,8 +86,9 @@ class ShadowLane(threading.Thread):
 
     def run(self) -> None:
         """Follows and judges until `stop`; whatever goes wrong is told and goes no further."""
-        if sys.platform == "linux":  # where threads have priorities of their own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+        if sys.platform == "linux":  # where threads are scheduled each by itself
+            # Lower than any priority: a core with nothing else to do counts as free for production's threads.
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
         while not self._stopping.is_set():
             try:
                 self._follow()

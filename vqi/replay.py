@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -46,9 +45,14 @@ order by p.predicted_at, p.inspection_id
 
 @dataclass(frozen=True)
 class Judged:
-    """A part of the shift; `image_path` is None for an image that the plant does not know."""
+    """A part of the shift, still without its image, which must have this SHA-256.
+
+    Attributes:
+        image_path: None for an image that the plant does not know.
+    """
 
     part: Part
+    image_sha256: str
     image_path: str | None
     production: Opinion
     truth: Truth | None
@@ -154,7 +158,6 @@ def _judged(
     part = Part(
         inspection_id=UUID(inspection_id),
         image=b"",
-        image_sha256=image_sha256,
         image_id=image_id,
         camera_id=camera_id,
         part_serial=part_serial,
@@ -163,7 +166,7 @@ def _judged(
         captured_at=captured_at,
         received=0,
     )
-    return Judged(part, image_path, opinion(*said[:4]), truth(*said[4:]))
+    return Judged(part, image_sha256, image_path, opinion(*said[:4]), truth(*said[4:]))
 
 
 def _look(judged: Judged, model: LiveModel, images: Path, learnt: Collection[str]) -> Opinion | str:
@@ -176,7 +179,7 @@ def _look(judged: Judged, model: LiveModel, images: Path, learnt: Collection[str
     if not file.is_file():
         return "the image file is missing"
     part = replace(judged.part, image=file.read_bytes())
-    if hashlib.sha256(part.image).hexdigest() != part.image_sha256:
+    if part.image_sha256 != judged.image_sha256:
         return "the image file is not the image that was judged"
     watch = Stopwatch(time.perf_counter())
     said = judge_again(part, model, watch)

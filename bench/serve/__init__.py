@@ -76,9 +76,11 @@ def run() -> Result:
             parts = hostile.line_parts(images, settings.root / "shadowed")
             measured |= shadow.measure(settings, ours, parts, capacity)
         report("serve", 6, STEPS, "decoding")
-        measured |= decoding.measure(narrow, images)
+        # One that is sure of nothing: its verdicts would turn.
+        unsure = Work(bundle_folder(settings, store_model(settings, offset=0.0)), plan.crowded_threads)
+        measured |= decoding.measure(unsure, images)
         if real := decoding.enlarged(get_settings().images, LARGE):
-            found = decoding.measure(narrow, real)
+            found = decoding.measure(unsure, real)
             measured |= {f"real_{name}": value for name, value in found.items()}
         report("serve", STEPS, STEPS)
     return {
