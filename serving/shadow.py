@@ -1,6 +1,6 @@
 """The shadow: a model that judges what the production model has judged, and whose word counts for nothing.
 
-It has one thread of the lowest priority and one core, and works while the line is idle. What it cannot do in
+It has one thread, behind all others, and one core, and works while the line is idle. What it cannot do in
 that time is dropped and counted.
 """
 
