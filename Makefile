@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := assets inspection resources sensors serving vqi $(wildcard bench/*.py definitions.py)
+PACKAGES := assets inspection resources sensors serving vqi bench/serve $(wildcard bench/*.py definitions.py)
 
 .PHONY: setup demo up down test lint lock clean
 
