@@ -78,8 +78,10 @@ def soak(
 def draw(memory: Sequence[Sequence[float]]) -> bytes:
     """Draws the memory over time; returns a PNG."""
     with figure_of(1, (6, 2.5)) as (figure, (axes,)):
-        axes.plot(*zip(*memory, strict=True), **style(0))
-        axes.set(xlabel="seconds at line rate", ylabel="memory of its own, MiB", ylim=(0, None))
+        seconds, mib = zip(*memory, strict=True)
+        axes.plot(seconds, mib, **style(0))
+        top = 1.2 * max(mib)
+        axes.set(xlabel="seconds at line rate", ylabel="memory of its own, MiB", ylim=(0, top))
         return png(figure)
 
 
