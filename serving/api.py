@@ -24,7 +24,7 @@ ABOUT = """Gives each part PASS or FAIL, its defects with boxes and severity, an
 | `viewer` | read |
 
 A line client takes any error, 503 or time-out for HUMAN_INSPECTION. `/livez` and `/readyz` tell anybody how
-the service is; `/metrics`, for Prometheus, takes the key of any role but `line`.
+the service is; `/metrics`, for Prometheus, takes the key of any role.
 """
 MAX_JSON = 64 * 2**10  # bytes of the body of every route but the line's
 

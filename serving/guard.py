@@ -23,7 +23,7 @@ from serving.problems import problem
 from serving.rates import Rates
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})
-API = "/api/"
+METRICS, API = "/metrics", "/api/"
 READERS: tuple[KeyRole, ...] = ("viewer", "inspector", "engineer")
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL = "local"  # who decides where no keys are set up
@@ -72,7 +72,8 @@ class Guard:
             _check_origin(request)
             if caller.role == "viewer":
                 raise HTTPException(403, "a key of role 'viewer' may only read")
-        if caller.role not in (None, *READERS) and not request.scope["path"].startswith(API):
+        path = request.scope["path"]
+        if caller.role not in (None, *READERS) and path != METRICS and not path.startswith(API):
             raise HTTPException(403, f"a key of role {caller.role!r} may not read this")
         return caller
 

@@ -28,7 +28,7 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/livez"): None,
     ("GET", "/readyz"): None,
     ("GET", "/healthz"): None,
-    ("GET", "/metrics"): READERS,
+    ("GET", "/metrics"): ROLES,
     ("GET", "/"): READERS,
     ("GET", "/api.js"): READERS,
     ("GET", "/docs.json"): READERS,
