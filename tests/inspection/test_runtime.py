@@ -77,6 +77,19 @@ def test_a_crowd_is_judged_as_one_alone_is() -> None:
         np.testing.assert_array_equal(alone, crowded)
 
 
+@pytest.mark.parametrize(
+    ("crowded_threads", "alone", "crowded"), [(None, "1", "1"), (1, "1", "0"), (2, "0", "0")]
+)
+def test_threads_spin_only_for_who_is_alone_and_within_the_call(
+    crowded_threads: int | None, alone: str, crowded: str
+) -> None:
+    model = OnnxModel(tiny_model(), threads=2, crowded_threads=crowded_threads)
+    for session, expected in ((model._session, alone), (model._crowded, crowded)):
+        told = session.get_session_options().get_session_config_entry
+        assert told("session.intra_op.allow_spinning") == expected
+        assert told("session.force_spinning_stop") == "1"
+
+
 def test_a_fixed_batch_takes_no_other() -> None:
     with pytest.raises(BundleError, match="does not run"):
         OnnxModel(tiny_model(), batch_size=1).warm_up(SIZE, SIZE, classes=5, batch_sizes=(2,))

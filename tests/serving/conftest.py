@@ -102,11 +102,15 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     release.set()
 
 
-def narrow(station: Station, **changes: object) -> Station:
-    """The station with one lane."""
+def narrow(station: Station, lanes: int = 1, **changes: object) -> Station:
+    """The station with one lane, or so many."""
     settings = station.settings.model_copy(update=changes)
-    lanes, uploads = Lanes(station.lanes._inspector, settings, 1), Uploads(settings.upload_seconds)
-    return replace(station, settings=settings, lanes=lanes, uploads=uploads)
+    return replace(
+        station,
+        settings=settings,
+        lanes=Lanes(station.lanes._inspector, settings, lanes),
+        uploads=Uploads(settings.upload_seconds),
+    )
 
 
 @pytest.fixture(scope="session")

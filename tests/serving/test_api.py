@@ -7,6 +7,7 @@ import io
 import threading
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -261,6 +262,38 @@ def test_the_same_key_at_the_same_time_is_one_inspection(client: Client, station
 
 
 # Overload and deadline
+
+
+def test_a_part_alone_gets_all_cores_and_parts_beside_each_other_share(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    in_work, beside = threading.Event(), threading.Event()
+    run = OnnxModel.run
+
+    def note(self: OnnxModel, images: NDArray[np.float32], *, crowded: bool) -> object:
+        told.append(crowded)
+        if len(told) == 1:
+            in_work.set()
+            assert beside.wait(20)
+        beside.set()
+        return run(self, images, crowded=crowded)
+
+    monkeypatch.setattr(OnnxModel, "run", note)
+    two = narrow(station, lanes=2)
+    with connect(two) as client:
+
+        async def one_after_the_other() -> None:
+            options: dict[str, Any] = {"params": METADATA, "content": GOOD, "headers": PNG}
+            first = asyncio.create_task(client.send("POST", ROUTE, **options))
+            assert await asyncio.to_thread(in_work.wait, 20)
+            second = await client.send("POST", ROUTE, **options)
+            assert second.status_code == (await first).status_code == 200
+            await client.send("POST", ROUTE, **options)
+
+        client.runner.run(one_after_the_other())
+    two.lanes.close()
+    assert told == [False, True, False]
 
 
 def test_what_is_too_much_is_shed_and_the_rest_answered(station: Station, held: threading.Event) -> None:
