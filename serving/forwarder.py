@@ -25,6 +25,7 @@ from serving.records import PredictionRecord, ReviewRecord
 log = logging.getLogger(__name__)
 
 BATCH = 200
+GATHER = 0.2  # seconds in which records come together: a commit for each would cost the parts in work more
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between attempts while the warehouse is away
 AWAY = (psycopg2.Error, SettingsError, OutboxError)
 POISON = (psycopg2.DataError, psycopg2.IntegrityError, ValueError)
@@ -76,6 +77,7 @@ class Forwarder(threading.Thread):
             metrics.OUTBOX_UNSENT.set(self._outbox.count_unsent())
             if sent == 0:
                 self._outbox.written.wait()
+                self._stopping.wait(GATHER)
 
 
 def _connect(dsn: str) -> Connection:
