@@ -77,13 +77,14 @@ def reliability(
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
         for number, name in enumerate(classes):
             curve = reliability_curve(probabilities[:, number], targets[:, number], weights)
-            label = f"{name} (n={len(probabilities)})"
+            label = f"{name} (n={int(targets[:, number].sum())})"
             line = axes.plot(curve.stated, curve.share, **style(number), linewidth=1, label=label)
             sizes = 4 + 3 * np.sqrt(curve.images)
             axes.scatter(curve.stated, curve.share, s=sizes, color=line[0].get_color())
         title = f"Reliability at the line's mix (ECE {ece:.3f}; dot area: images)"
         axes.set(xlabel="stated probability", ylabel="true share", title=title, xlim=(0, 1), ylim=(0, 1))
-        axes.legend(fontsize=7)
+        # Below: the curves leave no corner free.
+        figure.legend(fontsize=7, loc="outside lower center", ncols=2)
         return png(figure)
 
 
