@@ -21,13 +21,11 @@ from serving.records import PredictionRecord
 
 SMOOTHING = 0.1
 HEADROOM = 0.7  # of the deadline: what a part takes varies
-PATIENCE = (
-    0.9  # of the deadline: the rest is for the answer that a person must look, which is written down too
-)
+PATIENCE = 0.9  # of the deadline: to write down that a person must look, and say so, takes the rest
 
 
 class Lanes:
-    """Worker threads behind a bounded queue; the methods belong to the event loop's thread.
+    """Worker threads behind a bounded queue; the public methods belong to the event loop's thread.
 
     Attributes:
         idle: set while no part is in work or waiting; other threads may wait for it.

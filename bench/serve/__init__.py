@@ -2,7 +2,8 @@
 
 EfficientNet-B4 at 380 pixels with random weights, photographs of 12 megapixels. All stacks do the same work
 (`bench.serve.work`) with the same session settings; ours has its keys, outbox and warehouse on. They take
-turns within one run: request by request with one client, seconds by seconds with more.
+turns within one run: request by request with one client, seconds by seconds with more. What decoding does to
+verdicts is asked of the home's own production model, where there is one: after `make demo`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from bench.serve.load import Answer, crowd, timed
 from bench.serve.model import LARGE, approve, bundle_folder, photographs, store_model
 from bench.serve.stacks import PEERS, Stack, our_service, peer
 from bench.serve.work import Work, floor_rate
+from inspection.bundle import load_bundle
 from inspection.errors import SettingsError
 from inspection.progress import report
+from inspection.registry import ModelRegistry
 from inspection.settings import get_settings
+from inspection.store import open_store
 from inspection.tuning import LanePlan, cores
 
 Result = dict[str, Any]
@@ -33,6 +37,8 @@ ROUNDS, WARM_UP = 200, 10
 """Of one request to each stack in turn."""
 CROWDS = (4, 8)
 TURNS, SECONDS = 3, 4.0
+VERDICTS = 60
+"""Of the home's own model on photographs decoded in two ways."""
 STEPS = 7
 
 
@@ -76,12 +82,14 @@ def run() -> Result:
             parts = hostile.line_parts(images, settings.root / "shadowed")
             measured |= shadow.measure(settings, ours, parts, capacity)
         report("serve", 6, STEPS, "decoding")
-        # One that is sure of nothing: its verdicts would turn.
-        unsure = Work(bundle_folder(settings, store_model(settings, offset=0.0)), plan.crowded_threads)
-        measured |= decoding.measure(unsure, images)
-        if real := decoding.enlarged(get_settings().images, LARGE):
-            found = decoding.measure(unsure, real)
+        measured |= decoding.measure(work.preprocessing, images)
+        own = get_settings()
+        if real := decoding.enlarged(own.images, LARGE):
+            found = decoding.measure(work.preprocessing, real)
             measured |= {f"real_{name}": value for name, value in found.items()}
+        registry = ModelRegistry(open_store(own.artifacts_url))
+        if trained := registry.production():
+            measured |= decoding.verdicts(load_bundle(registry.store, trained), photographs(VERDICTS))
         report("serve", STEPS, STEPS)
     return {
         "name": "serve",

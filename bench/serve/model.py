@@ -22,13 +22,11 @@ PHOTOGRAPHS = 6
 SURE = -6.0  # log-odds, to which those of random weights add little
 
 
-def store_model(
-    settings: Settings, seed: int = SEED, profile: str = "production", offset: float = SURE
-) -> str:
+def store_model(settings: Settings, seed: int = SEED, profile: str = "production") -> str:
     """Packs a profile's network with random weights, an EfficientNet-B4 at 380 pixels; returns its id.
 
-    What it says of a part means nothing. With the usual offset of its log-odds it finds no defect and is sure
-    of that, so that parts go the way that most go on a line, past the people.
+    What it says of a part means nothing. Its calibration has it find no defect and be sure of that, so that
+    parts go the way that most go on a line, past the people.
     """
     import torch
 
@@ -40,13 +38,13 @@ def store_model(
     classes = ontology.defect_ids
     torch.manual_seed(seed)
     network = untrained(chosen.model, len(classes))
-    calibration = Calibration(slopes=(1.0,) * len(classes), offsets=(offset,) * len(classes))
+    calibration = Calibration(slopes=(1.0,) * len(classes), offsets=(SURE,) * len(classes))
     model = export_onnx(CalibratedNet(network, calibration), chosen.preprocessing, classes)
     manifest = BundleManifest(
         classes=classes,
         thresholds=dict.fromkeys(classes, 0.5),
         temperature=dict.fromkeys(classes, 1.0),
-        offset=dict.fromkeys(classes, offset),
+        offset=dict.fromkeys(classes, SURE),
         preprocessing=chosen.preprocessing,
         metrics={},
         gate={"verdict": "insufficient_evidence"},
@@ -75,7 +73,7 @@ def approve(settings: Settings, bundle_id: str) -> None:
     registry.approve(bundle_id, actor="bench", reason="it is measured")
 
 
-def photographs() -> list[bytes]:
+def photographs(count: int = PHOTOGRAPHS) -> list[bytes]:
     """Renders JPEG photographs of 12 megapixels, good and defective parts in turn."""
     return [
         photograph(
@@ -89,5 +87,5 @@ def photographs() -> list[bytes]:
                 height=LARGE[1],
             )
         ).jpeg
-        for index in range(PHOTOGRAPHS)
+        for index in range(count)
     ]

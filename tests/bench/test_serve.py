@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from bench.serve import decoding, overload
@@ -15,6 +16,7 @@ from bench.serve.load import crowd
 from bench.serve.model import approve, bundle_folder
 from bench.serve.stacks import PEERS, Stack, our_service, peer
 from bench.serve.work import Work, floor_rate
+from inspection.bundle import load_bundle_folder
 from inspection.settings import Settings
 from inspection.store import LocalStore
 from inspection.tuning import LanePlan
@@ -80,8 +82,16 @@ def test_overload_counts_every_request(ours: Stack) -> None:
     assert found["overload_other"] == 0
 
 
-def test_decoding_is_measured_against_pillows(bundle: Path) -> None:
-    found = decoding.measure(Work(bundle, 1), [PART])
-    # The same picture by two filters: a grey level or two apart, and no verdict.
-    assert found["decode_mean_error_of_255"] < 3
-    assert found["decode_verdict_flips"] == 0
+def test_decoding_is_measured_against_pillows(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_bundle_folder(bundle)
+    # The same picture by two filters: a grey level or two apart.
+    assert decoding.measure(loaded.manifest.preprocessing, [PART])["decode_mean_error_of_255"] < 3
+    images = [PART, encode(picture(), ".jpg")]
+    found = decoding.verdicts(loaded, images)
+    assert (found["decode_verdicts"], found["decode_verdicts_fail"], found["decode_verdict_flips"]) == (
+        2,
+        1,
+        0,
+    )
+    monkeypatch.setattr(decoding, "_whole", lambda _, frame: np.zeros_like(frame.pixels))
+    assert decoding.verdicts(loaded, images)["decode_verdict_flips"] == 1
