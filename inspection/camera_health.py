@@ -38,6 +38,10 @@ class CameraFault(StrEnum):
     LIGHT_DRIFT = "light_drift"
 
 
+DRIFTS = (CameraFault.SHARPNESS_DRIFT, CameraFault.LIGHT_DRIFT)
+"""Faults of recent pictures together: each of them is sound by itself."""
+
+
 class CameraLimits(BaseModel):
     """From when on a camera is not believed.
 
@@ -153,6 +157,28 @@ class CameraHealth:
                 history.faults[fault] = history.faults.get(fault, 0) + 1
             return fault
 
+    def recall(
+        self, key: Key, part: str, image_sha256: str, quality: ImageQuality | None, fault: CameraFault | None
+    ) -> None:
+        """Takes note of a picture that was checked before the service started; the oldest come first.
+
+        A camera that has frozen, or drifts, must not be believed again because of a restart.
+
+        Args:
+            key: as for `check`.
+            part: likewise.
+            image_sha256: likewise.
+            quality: likewise; None where it was not measured.
+            fault: what was found.
+        """
+        with self._lock:
+            self._repeated(key[0], part, image_sha256)
+            history = self._histories.get(key)
+            if quality is None or fault not in (None, *DRIFTS):
+                return
+            if history is not None and history.reference is not None:
+                self._add_recent(history, quality)
+
     def standings(self) -> list[Standing]:
         """Returns how each camera is doing, by name."""
         with self._lock:
@@ -220,11 +246,14 @@ class CameraHealth:
                 history.first.clear()
                 self._keep(self._references())
             return None
+        self._add_recent(history, quality)
+        recent = self._recent(history)
+        return None if recent is None else drifted(recent, history.reference, self._limits.drift)
+
+    def _add_recent(self, history: _History, quality: ImageQuality) -> None:
         history.recent.append(quality)
         while len(history.recent) > self._limits.recent_parts:
             history.recent.popleft()
-        recent = self._recent(history)
-        return None if recent is None else drifted(recent, history.reference, self._limits.drift)
 
     def _recent(self, history: _History) -> Reference | None:
         enough = len(history.recent) >= self._limits.recent_parts

@@ -168,6 +168,11 @@ class Outbox:
         rows = self._file.read(_OF_PART, (part_serial, limit))
         return [PredictionRecord.model_validate_json(row[0]) for row in reversed(rows)]
 
+    def newest(self, limit: int) -> list[PredictionRecord]:
+        """Returns the newest verdicts, oldest first."""
+        rows = self._file.read(_NEWEST, (limit,))
+        return [PredictionRecord.model_validate_json(row[0]) for row in reversed(rows)]
+
     def unsent(self, kind: Kind, limit: int) -> list[Unsent]:
         """Returns records that the warehouse does not have yet, oldest first."""
         query = f"select sequence, record from {kind} where {UNSENT} order by sequence limit ?"
@@ -201,6 +206,7 @@ _OF_PART = """
 select record from predictions
 where role = 'production' and json_extract(record, '$.part_serial') = ? order by sequence desc limit ?
 """
+_NEWEST = "select record from predictions where role = 'production' order by sequence desc limit ?"
 _QUEUE = """
 select {rank} as rank, sequence, record from predictions
 where for_person and ({rank}, sequence) > (?2, ?3)

@@ -6,13 +6,14 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fastapi import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from inspection.camera_health import CameraHealth, CameraLimits, Key, Reference
+from inspection.image_quality import ImageQuality
 from inspection.registry import ModelRegistry
 from inspection.settings import Settings
 from inspection.store import open_store
@@ -29,6 +30,9 @@ from serving.shadow import ShadowLane
 from serving.uploads import Uploads
 
 log = logging.getLogger(__name__)
+
+RECALLED = 4096
+"""Verdicts that are read at the start: for a dozen cameras all that they remember."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def open_station(settings: Settings) -> Station:
     models = ModelFollower(ModelRegistry(store), settings, plan)
     lines = CameraLines(settings.calibration)
     health = camera_health(settings.root / "cameras.json", settings.camera_limits)
+    recall_pictures(health, outbox)
     secret = audit_secret(settings.root / "audit.secret")
     inspector = Inspector(models, outbox, kept, settings, secret, lines, health)
     lanes = Lanes(inspector, settings, plan.lanes)
@@ -119,6 +124,21 @@ def camera_health(file: Path, limits: CameraLimits) -> CameraHealth:
         temporary.replace(file)
 
     return CameraHealth(limits, references, keep)
+
+
+def recall_pictures(health: CameraHealth, outbox: Outbox) -> None:
+    """Has the cameras' newest pictures of before this start known."""
+    measures = {measure.name for measure in fields(ImageQuality)}
+    for record in outbox.newest(RECALLED):
+        # Another version may have measured something else.
+        quality = ImageQuality(**record.image_quality) if record.image_quality.keys() == measures else None
+        health.recall(
+            (record.camera_id, record.part_type),
+            record.part_serial or record.image_id,
+            record.image_sha256,
+            quality,
+            record.camera_fault,
+        )
 
 
 class KnownCamera(BaseModel):

@@ -132,6 +132,20 @@ def test_known_references_hold_from_the_first_picture_on() -> None:
     assert line(sharpness=10) is CameraFault.BLURRED
 
 
+def test_a_restart_makes_no_camera_that_stands_still_or_drifts_believed_again() -> None:
+    line = Line({KEY: Reference(sharpness=100, brightness=50)})
+    recall = line.health.recall
+    recall(KEY, "part a", "a", quality(sharpness=40), None)
+    recall(
+        KEY, "part b", "b", quality(sharpness=0), CameraFault.BLURRED
+    )  # as in `check`, counts for no drift
+    assert line(image="b") is CameraFault.REPEATED_IMAGE
+    # With the 40 of before: the median of 40 and 50 is 45.
+    assert line(sharpness=50) is CameraFault.SHARPNESS_DRIFT
+    recall(("cam-2", None), "part c", "c", quality(), None)
+    assert [standing.camera_id for standing in line.health.standings()] == ["cam-1"]  # 2 has no reference
+
+
 def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     line = Line()
     for number in range(MOST_CAMERAS + 5):

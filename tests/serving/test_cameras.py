@@ -77,6 +77,30 @@ def test_what_is_normal_survives_a_restart_and_is_learnt_again_when_an_engineer_
     assert json.loads((settings.root / "cameras.json").read_text()) == []
 
 
+def test_a_camera_that_stands_still_is_noticed_after_a_restart(offline: Settings) -> None:
+    for serial, fault in (("SN-1", None), ("SN-2", "repeated_image")):  # a service, and the next one
+        station = open_station(offline)
+        with connect(station) as client:
+            assert predict(client, part_serial=serial).json()["camera_fault"] == fault
+        station.close()
+
+
+def test_a_camera_that_drifts_is_noticed_after_a_restart(offline: Settings) -> None:
+    limits = CameraLimits(reference_parts=2, recent_parts=2)
+    settings = offline.model_copy(update={"camera_limits": limits})
+    faint = SHARP // 2  # a quarter of the variance
+    pictures = [unlike(pixels, number) for number, pixels in enumerate((SHARP, SHARP, faint, faint))]
+    faults = []
+    for service in (pictures[:3], pictures[3:]):
+        station = open_station(settings)
+        with connect(station) as client:
+            for image in service:
+                told = predict(client, image, part_serial=f"SN-{len(faults)}").json()
+                faults.append(told["camera_fault"])
+        station.close()
+    assert faults == [None, None, None, "sharpness_drift"]
+
+
 def test_a_damaged_file_is_told_and_the_cameras_learn_again(
     offline: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
