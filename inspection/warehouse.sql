@@ -100,6 +100,16 @@ create table if not exists inference.reviews (
     stored_at     timestamptz not null default clock_timestamp()
 );
 
+do $$
+begin
+    if not exists (
+        select from information_schema.columns
+        where table_schema = 'inference' and table_name = 'reviews' and column_name = 'key_name'
+    ) then
+        alter table inference.reviews add column key_name text;  -- of the API key that the decision came with
+    end if;
+end $$;
+
 -- cleared_at is set when the condition has gone or a person has answered it; a rule fires again only
 -- after that.
 create table if not exists monitoring.alerts (

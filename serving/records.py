@@ -124,7 +124,13 @@ class PredictionRecord(_Record):
 
 
 class ReviewRecord(_Record):
-    """A person's decision on a part."""
+    """A person's decision on a part.
+
+    Attributes:
+        inspector_id: who decided, by what the client says.
+        key_name: of the API key that it came with, `guard.LOCAL` where none are set up; null in a record of
+            an earlier version.
+    """
 
     review_id: UUID
     inspection_id: UUID
@@ -133,4 +139,5 @@ class ReviewRecord(_Record):
     decision: Decision
     defect_class: str | None
     comment: str | None
+    key_name: str | None = None
     reviewed_at: Annotated[AwareDatetime, PlainSerializer(timestamp, when_used="json")]

@@ -82,8 +82,9 @@ def review(
             warehouse.execute(
                 """
                 insert into inference.reviews (
-                    review_id, inspection_id, image_id, inspector_id, decision, defect_class, reviewed_at)
-                values (%s, %s, 'image', 'inspector-1', %s, %s, %s)
+                    review_id, inspection_id, image_id, inspector_id, key_name, decision, defect_class,
+                    reviewed_at)
+                values (%s, %s, 'image', 'inspector-1', 'station-1', %s, %s, %s)
                 """,
                 (str(uuid.uuid4()), inspection_id, decision, defect_class, at),
             )

@@ -19,6 +19,7 @@ from serving.station import Station, the_station
 router = APIRouter(prefix="/api/v1")
 readers = [Depends(allow(*READERS))]
 Here = Annotated[Station, Depends(the_station)]
+Inspector = Annotated[str, Depends(allow("inspector"))]
 
 
 @router.get("/inspections/{inspection_id}", dependencies=readers, summary="Read a verdict back")
@@ -36,13 +37,11 @@ def read(
 
 @router.post(
     "/inspections/{inspection_id}/review",
-    dependencies=[Depends(allow("inspector"))],
     status_code=201,
     summary="Decide on a part",
 )
 @router.post(
     "/inspections/{inspection_id}/override",
-    dependencies=[Depends(allow("inspector"))],
     status_code=201,
     summary="Decide on a part (alias)",
 )
@@ -50,6 +49,7 @@ def review(
     inspection_id: UUID,
     request: ReviewRequest,
     station: Here,
+    key_name: Inspector,
     idempotency_key: Annotated[UUID | Absent, Header(description="The review_id.")] = None,
 ) -> ReviewAnswer:
     """Writes down a person's decision, agreeing with the model or overriding it; the last one counts."""
@@ -62,6 +62,7 @@ def review(
         decision=request.decision,
         defect_class=_class_of(station, request.defect_class),
         comment=request.comment,
+        key_name=key_name,
         reviewed_at=datetime.now(UTC),
     )
     written = station.outbox.add_review(decided)

@@ -58,9 +58,8 @@ def test_every_column_arrives_as_it_was(outbox: Outbox, settings: Settings) -> N
     assert stored.pop("predicted_at")
     told = sent.model_dump(mode="json", by_alias=True, exclude={"captured_at", "predicted_at"})
     assert stored == told
-    assert rows(settings, "select inspector_id, decision, inspection_id::text from inference.reviews") == [
-        ("anna", "PASS", str(uuid.UUID(int=7)))
-    ]
+    query = "select inspector_id, key_name, decision, inspection_id::text from inference.reviews"
+    assert rows(settings, query) == [("anna", "station-1", "PASS", str(uuid.UUID(int=7)))]
 
 
 def test_a_batch_sent_twice_is_stored_once(outbox: Outbox, settings: Settings) -> None:

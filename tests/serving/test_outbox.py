@@ -61,6 +61,7 @@ def review(number: int, inspection: int) -> ReviewRecord:
         decision="PASS",
         defect_class=None,
         comment=None,
+        key_name="station-1",
         reviewed_at=datetime.now(UTC),
     )
 

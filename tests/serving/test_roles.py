@@ -114,6 +114,21 @@ def test_each_role_on_each_route(guarded: Guarded, route: tuple[str, str], role:
         assert status == 403
 
 
+def test_a_decision_carries_the_key_that_it_came_with(guarded: Guarded) -> None:
+    judged = guarded.ask(
+        "POST", ROUTE, guarded.secrets["line"], params=METADATA, content=GOOD, headers=PNG
+    ).json()
+    inspection = f"/api/v1/inspections/{judged['inspection_id']}"
+    # What the client says stands beside it, and does not replace it.
+    body = {"inspector_id": "anna", "decision": "PASS", "key_name": "engineer"}
+    answer = guarded.ask("POST", f"{inspection}/review", guarded.secrets["inspector"], json=body)
+    assert answer.status_code == 422  # no field of a decision
+    del body["key_name"]
+    guarded.ask("POST", f"{inspection}/review", guarded.secrets["inspector"], json=body)
+    (review,) = guarded.ask("GET", inspection, guarded.secrets["viewer"]).json()["reviews"]
+    assert (review["inspector_id"], review["key_name"]) == ("anna", "inspector")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_viewer_writes_nowhere(guarded: Guarded, method: str) -> None:
     for path in ("/", "/metrics", "/api/v1/models", "/api/v1/nothing"):

@@ -93,7 +93,8 @@ def test_a_part_is_followed_back_to_run_data_and_split(
 
     assert main(["trace", SERIAL]) == 0
     page = capsys.readouterr().out
-    for word in (model, training, runs[1], release, "ada", "decided FAIL (RUST)", "1 test, 1 train"):
+    decided = "inspector-1 with key station-1 decided FAIL (RUST)"
+    for word in (model, training, runs[1], release, "ada", decided, "1 test, 1 train"):
         assert word in page
 
 

@@ -61,7 +61,8 @@ def _verdict(verdict: TracedVerdict) -> Iterator[str]:
         yield "  ms: " + ", ".join(f"{step} {took:g}" for step, took in verdict.timings_ms.items())
     for review in verdict.reviews:
         named = f" ({review['defect_class']})" if review["defect_class"] else ""
-        yield f"  {review['inspector_id']} decided {review['decision']}{named} at {review['reviewed_at']}"
+        who = review["inspector_id"] + (f" with key {review['key_name']}" if review["key_name"] else "")
+        yield f"  {who} decided {review['decision']}{named} at {review['reviewed_at']}"
     yield f"  model {verdict.model_version}"
 
 

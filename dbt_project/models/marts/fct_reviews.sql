@@ -21,6 +21,7 @@ select
     reviews.inspection_id,
     reviews.image_id,
     reviews.inspector_id,
+    reviews.key_name,
     reviews.decision,
     coalesce(aliases.defect_class, reviews.defect_class) as defect_class,
     reviews.reviewed_at
