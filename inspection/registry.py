@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspection.bundle import list_bundles, read_manifest
+from inspection.bundle import list_bundles, load_bundle, read_manifest
 from inspection.errors import BundleError, RegistryError
 from inspection.store import ObjectStore
 
@@ -90,12 +90,20 @@ class ModelRegistry:
         return decisions[-1] if decisions and decisions[-1].action == "pause" else None
 
     def approve(self, model: str, *, actor: str, reason: str, evidence: str | None = None) -> Decision:
-        """Makes a model the production model; an abbreviated id will do if it is unambiguous."""
-        return self._decide("approve", actor, reason, self.find(model), self.production(), evidence)
+        """Makes a model the production model; an abbreviated id will do if it is unambiguous.
+
+        Raises:
+            RegistryError: no such model, or a file of its bundle is missing or damaged.
+        """
+        return self._decide("approve", actor, reason, self._sound(model), self.production(), evidence)
 
     def start_shadow(self, model: str, *, actor: str, reason: str) -> Decision:
-        """Lets a model run beside the production model."""
-        return self._decide("shadow", actor, reason, self.find(model), self.production())
+        """Lets a model run beside the production model.
+
+        Raises:
+            RegistryError: as `approve`.
+        """
+        return self._decide("shadow", actor, reason, self._sound(model), self.production())
 
     def rollback(self, to: str | None = None, *, actor: str, reason: str) -> Decision:
         """Goes back to `to`, or to the model that was in production before the present one.
@@ -128,7 +136,7 @@ class ModelRegistry:
         """Returns the full id of a complete bundle from its id or the beginning of it.
 
         Raises:
-            RegistryError: no bundle, or several, begin like that.
+            RegistryError: no bundle, or several, begin like that, or its manifest is damaged.
         """
         found = [bundle_id for bundle_id in self.models() if bundle_id.startswith(model)] if model else []
         if len(found) != 1:
@@ -139,6 +147,18 @@ class ModelRegistry:
         except BundleError as error:
             raise RegistryError(f"this model cannot be used: {error}") from error
         return found[0]
+
+    def _sound(self, model: str) -> str:
+        """Returns what `find` does, once every file of the bundle is what its manifest tells.
+
+        A rollback does without: it must be quick, and has served before.
+        """
+        found = self.find(model)
+        try:
+            load_bundle(self.store, found)
+        except BundleError as error:
+            raise RegistryError(f"this model cannot be used: {error}") from error
+        return found
 
     def _line(self) -> list[str]:
         """Returns the production models that led to the present one, which comes last."""

@@ -80,6 +80,8 @@ class ModelFollower(threading.Thread):
             OverloadError: none has been loaded yet.
         """
         if self._current is None:
+            if (refused := self.refusal) is not None:
+                raise OverloadError(f"model {refused.id[:12]} cannot be used: {refused.reason}")
             raise OverloadError("no model is in production yet: approve one with `vqi approve MODEL`")
         return self._current
 

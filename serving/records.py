@@ -20,6 +20,10 @@ Role = Literal["production", "shadow"]
 Decision = Literal["PASS", "FAIL", "REWORK"]
 
 
+STEPS = ("wait", "look_up", "decode", "camera", "normalise", "infer", "gauge", "decide", "store", "keep")
+"""Of an inspection, in their order; the warehouse's JSON keeps none."""
+
+
 def timestamp(moment: datetime) -> str:
     """Returns ISO 8601 in UTC with milliseconds, as the contract writes times."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
@@ -86,6 +90,7 @@ class PredictionRecord(_Record):
     """A verdict with all that it rests on.
 
     Attributes:
+        timings_ms: milliseconds of each of `STEPS` that was taken before the record was written.
         thresholds: probability from which each class is reported.
         confidence_threshold: below it a person looks.
         image_quality: the fields of `inspection.image_quality.ImageQuality`; empty where none was measured.

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg2.extras import RealDictCursor
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from inspection.artifacts import get_record
 from inspection.bundle import read_manifest
@@ -15,6 +15,7 @@ from inspection.registry import Decision, ModelRegistry
 from inspection.settings import Settings
 from inspection.store import ObjectStore
 from inspection.warehouse import transaction
+from serving.records import STEPS
 
 PAGE = 100  # of materializations, newest first
 
@@ -82,6 +83,15 @@ class TracedVerdict(_Record):
     timings_ms: dict[str, float] | None
     model_version: str
     reviews: list[dict[str, Any]]
+
+    @field_validator("timings_ms")
+    @classmethod
+    def _in_order(cls, timings: dict[str, float] | None) -> dict[str, float] | None:
+        """Orders the steps as they follow each other; those of another version come last."""
+        if timings is None:
+            return None
+        known = {step: timings[step] for step in STEPS if step in timings}
+        return known | timings
 
 
 class TracedSplit(_Record):

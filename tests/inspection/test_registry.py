@@ -170,6 +170,18 @@ def test_a_damaged_bundle_cannot_be_approved(registry: ModelRegistry, models: li
     assert registry.production() is None
 
 
+def test_a_bundle_with_a_damaged_file_gets_no_word(registry: ModelRegistry, models: list[str]) -> None:
+    registry.approve(models[0], **BY)
+    registry.store.put(f"models/{models[1]}/model.onnx", b"another graph")
+    for decide in (registry.approve, registry.start_shadow):
+        with pytest.raises(RegistryError, match=r"model\.onnx is not the file that bundle"):
+            decide(models[1], **BY)
+    assert registry.production() == models[0]
+    assert registry.shadow() is None
+    # The way back stays open: it reads the manifest alone, and the service checks what it loads.
+    registry.rollback(models[1], **BY)
+
+
 def test_history_only_grows(registry: ModelRegistry, models: list[str]) -> None:
     written: dict[str, bytes] = {}
     steps = (

@@ -133,7 +133,7 @@ def test_a_bad_bundle_is_refused_and_the_old_model_goes_on(
     good = approve(registry, store_bundle(store, tiny_model(told=manifest().classes, preprocessing=TINY)))
     follower.poll()
     bad = store_faulty(store, fault)
-    monkeypatch.setattr(registry, "find", lambda model: model)  # it may have been sound when it was approved
+    monkeypatch.setattr(registry, "_sound", lambda model: model)  # sound when it was approved
     approve(registry, bad)
 
     follower.poll()
@@ -153,6 +153,8 @@ def test_a_repaired_bundle_is_taken_after_a_while(
     data = file.read_bytes()
     file.write_bytes(b"broken")
     follower.poll()
+    with pytest.raises(OverloadError, match=f"model {model[:12]} cannot be used: .*not the file"):
+        _ = follower.current
     file.write_bytes(data)
     follower.poll()
     assert not follower.ready  # not tried again at once: reading a large bundle every second would hurt

@@ -78,6 +78,9 @@ def test_a_part_is_followed_back_to_run_data_and_split(
     first = judged(settings, model, action="REWORK")
     judged(settings, model, camera="B/2")
     review(settings.dsn("warehouse"), first, "FAIL", at=NOON, defect_class="RUST")
+    with transaction(settings.dsn("warehouse")) as warehouse:
+        timings = '{"of a later version": 5, "infer": 2.5, "decode": 3, "wait": 1}'
+        warehouse.execute("update inference.predictions set timings_ms = %s", (timings,))
 
     found = told(capsys, "trace", SERIAL)
 
@@ -94,7 +97,8 @@ def test_a_part_is_followed_back_to_run_data_and_split(
     assert main(["trace", SERIAL]) == 0
     page = capsys.readouterr().out
     decided = "inspector-1 with key station-1 decided FAIL (RUST)"
-    for word in (model, training, runs[1], release, "ada", decided, "1 test, 1 train"):
+    steps = "ms: wait 1, decode 3, infer 2.5, of a later version 5"
+    for word in (model, training, runs[1], release, "ada", decided, steps, "1 test, 1 train"):
         assert word in page
 
 

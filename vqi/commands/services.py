@@ -65,7 +65,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 def tune(
     image: Annotated[
-        list[Path] | None, typer.Option(help="As the cameras send them; else the plant's newest.")
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="As the cameras send them; else the plant's newest."),
     ] = None,
 ) -> None:
     """Measure how many threads a part gets on this machine, for the service's next start.
