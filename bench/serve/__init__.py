@@ -33,8 +33,8 @@ from inspection.tuning import LanePlan, cores
 
 Result = dict[str, Any]
 
-ROUNDS, WARM_UP = 200, 10
-"""Of one request to each stack in turn."""
+ROUNDS, WARM_UP = 300, 100
+"""Of one request to each stack in turn; the outbox's write-ahead log has its length after some hundred."""
 CROWDS = (4, 8)
 TURNS, SECONDS = 3, 4.0
 VERDICTS = 60
