@@ -21,7 +21,7 @@ from serving.records import PredictionRecord
 
 SMOOTHING = 0.1
 HEADROOM = 0.7  # of the deadline: what a part takes varies
-PATIENCE = 0.9  # of the deadline: to write down that a person must look, and say so, takes the rest
+GIVING_UP = 0.04  # seconds: to write down that a person must look, and say so, with all cores busy
 
 
 class Lanes:
@@ -75,7 +75,7 @@ class Lanes:
         work = self._workers.submit(self._inspect, part)
         if not self._is_crowded():
             _ = part.image_sha256  # on the second core, so that the lane finds it when it has decoded
-        remaining = PATIENCE * self._deadline - (time.perf_counter() - part.received)
+        remaining = patience(self._deadline) - (time.perf_counter() - part.received)
         try:
             # A part that still waits for a worker is taken back; one in work runs on, and what it
             # finds no longer counts, because the first verdict stands.
@@ -110,6 +110,11 @@ class Lanes:
     def close(self) -> None:
         """Ends the worker threads once the parts in work are done."""
         self._workers.shutdown()
+
+
+def patience(deadline: float) -> float:
+    """Returns the seconds after which a person is asked, so that the answer is there by the deadline."""
+    return max(deadline / 2, deadline - GIVING_UP)
 
 
 def in_time(before: int, lanes: int, seconds: float, deadline: float) -> bool:

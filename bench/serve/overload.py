@@ -10,7 +10,7 @@ from bench.serve.load import by_the_clock
 from bench.serve.stacks import Stack
 
 FACTOR, SECONDS = 3, 12.0
-DEADLINE_MS = 500
+DEADLINE_MS = 200
 
 
 def measure(stack: Stack, images: Sequence[bytes], capacity: float) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.lanes import in_time
+from serving.lanes import in_time, patience
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,8 @@ def test_a_part_is_let_in_when_its_turn_comes_in_time(
     before: int, lanes: int, seconds: float, deadline: float, expected: bool
 ) -> None:
     assert in_time(before, lanes, seconds, deadline + 1e-9) is expected
+
+
+@pytest.mark.parametrize(("deadline", "seconds"), [(0.2, 0.16), (5, 4.96), (0.05, 0.025)])
+def test_a_person_is_asked_in_time_for_the_deadline(deadline: float, seconds: float) -> None:
+    assert patience(deadline) == pytest.approx(seconds)
