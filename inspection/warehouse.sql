@@ -99,7 +99,7 @@ create table if not exists inference.reviews (
     reviewed_at   timestamptz not null,
     stored_at     timestamptz not null default clock_timestamp()
 );
-
+-- For a warehouse of an earlier version, as above.
 do $$
 begin
     if not exists (
